@@ -1,0 +1,100 @@
+import { cp, mkdir, readdir, rm, writeFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
+import { createRequire } from 'node:module';
+import { context, build } from 'esbuild';
+
+const args = new Set(process.argv.slice(2));
+const production = args.has('--production');
+const require = createRequire(import.meta.url);
+
+/** @type {import('esbuild').BuildOptions} */
+const node = {
+  bundle: true,
+  platform: 'node',
+  // jsonc-parser's main is UMD, whose inner requires a bundler cannot follow.
+  mainFields: ['module', 'main'],
+  format: 'cjs',
+  target: 'node20',
+  sourcemap: production ? false : 'linked',
+  minify: production,
+  legalComments: 'none',
+  logLevel: 'warning',
+  // pg's optional native binding; it is only loaded on request.
+  external: ['pg-native'],
+};
+
+// Only the extension's bundle knows `vscode`: a value import of it from a lower layer fails the build of the others.
+/** @type {import('esbuild').BuildOptions[]} */
+const bundles = [
+  { ...node, entryPoints: ['src/extension.ts'], outfile: 'dist/extension.cjs', external: [...node.external, 'vscode'] },
+  ...['cli', 'supervisor', 'postgres'].map(name => ({
+    ...node,
+    entryPoints: [`src/${name}.ts`],
+    outfile: `dist/${name}.cjs`,
+  })),
+  ...['api', 'orchestrator', 'worker'].map(name => ({
+    ...node,
+    sourcemap: false,
+    entryPoints: [`src/demo/${name}.ts`],
+    outfile: `dist/demo/services/${name}.cjs`,
+  })),
+].filter(bundle => existsSync(bundle.entryPoints[0]));
+
+/** The configuration's JSON schema comes from the very code that checks it. */
+async function writeSchema() {
+  const bundle = await build({ ...node, entryPoints: ['src/model/config.ts'], write: false, sourcemap: false });
+  const module = { exports: {} };
+  new Function('module', 'exports', 'require', bundle.outputFiles[0].text)(module, module.exports, require);
+  await writeFile('dist/helix.config.schema.json', JSON.stringify(module.exports.configJsonSchema(), undefined, 2));
+}
+
+async function copyAssets() {
+  await writeSchema();
+  if (existsSync('src/demo/workspace')) await cp('src/demo/workspace', 'dist/demo', { recursive: true });
+  const swagger = dirname(require.resolve('swagger-ui-dist/package.json'));
+  await mkdir('dist/demo/services/docs', { recursive: true });
+  for (const file of ['swagger-ui-bundle.js', 'swagger-ui.css']) {
+    await cp(join(swagger, file), join('dist/demo/services/docs', file));
+  }
+}
+
+/** A compiled test whose source is gone would go on being run. */
+async function removeStale(entryPoints) {
+  const wanted = new Set(entryPoints.map(file => join('out', file.replace(/\.ts$/, '.cjs'))));
+  const present = await readdir('out/test', { recursive: true }).catch(() => []);
+  for (const file of present.map(name => join('out/test', name))) {
+    if (file.endsWith('.cjs') && !wanted.has(file)) await rm(file);
+  }
+}
+
+async function buildTests() {
+  const entryPoints = (await readdir('test', { recursive: true }))
+    .filter(file => file.endsWith('.ts') && !file.startsWith('fixtures'))
+    .map(file => join('test', file));
+  if (!entryPoints.length) return;
+  await removeStale(entryPoints);
+  await build({
+    ...node,
+    entryPoints,
+    outdir: 'out/test',
+    outbase: 'test',
+    outExtension: { '.js': '.cjs' },
+    sourcemap: 'inline',
+    external: [...node.external, 'vscode', 'mocha', 'playwright-core', '@sparticuz/chromium', '@vscode/test-electron'],
+  });
+}
+
+// Nothing stale goes into a package; otherwise what runs from here is not pulled away.
+if (production) await rm('dist', { recursive: true, force: true });
+await mkdir('dist', { recursive: true });
+if (args.has('--watch')) {
+  const contexts = await Promise.all(bundles.map(bundle => context(bundle)));
+  await copyAssets();
+  await Promise.all(contexts.map(one => one.watch()));
+  console.log(`watching ${bundles.map(bundle => basename(bundle.outfile)).join(', ')}`);
+} else {
+  await Promise.all(bundles.map(bundle => build(bundle)));
+  await copyAssets();
+  if (args.has('--tests')) await buildTests();
+}
