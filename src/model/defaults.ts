@@ -1,0 +1,27 @@
+import { type Band, toPort } from './port.ts';
+
+/**
+ * Every port number of HELIX v2.0, and no other file holds one. Bands and fixed ports are those of the
+ * HELIX guide to dynamic ports ("服务端口分配策略"); the proxy's own band is ours, for the second workspace
+ * on a machine.
+ */
+const band = (from: number, to: number): Band => ({ from: toPort(from), to: toPort(to) });
+
+export const BANDS = {
+  api: band(8000, 8099),
+  orchestrator: band(8100, 8199),
+  worker: band(8200, 8299),
+  proxy: band(8300, 8399),
+} as const;
+
+export const POSTGRES_PORT = toPort(5432);
+/** Lies inside the API's band, and is therefore never given to an API. */
+export const PROXY_PORT = toPort(8080);
+
+/** Taken out of every band. */
+export const FIXED_PORTS: readonly number[] = [POSTGRES_PORT, PROXY_PORT];
+
+export const POSTGRES_DEFAULTS = { host: 'localhost', database: 'helix', user: 'helix_user' } as const;
+
+/** Where a service listens unless the user's `.env` or configuration asks for more. */
+export const LOOPBACK = '127.0.0.1';
