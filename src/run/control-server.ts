@@ -1,0 +1,70 @@
+import type { Socket } from 'node:net';
+import type { ServiceSnapshot } from '../model/service.ts';
+import type { Attendance } from './attendance.ts';
+import type { OutputLog } from './output.ts';
+import {
+  attendNotification,
+  changedNotification,
+  helloRequest,
+  leaveNotification,
+  messageConnection,
+  PROTOCOL_VERSION,
+  restartRequest,
+  startRequest,
+  stopRequest,
+  tailRequest,
+} from './protocol.ts';
+import type { Supervisor } from './supervisor.ts';
+
+/** The supervisor's end of the control channel. The folder's mode 0700 is what keeps other users out. */
+export class ControlServer {
+  private used = false;
+
+  constructor(
+    private readonly supervisor: Supervisor,
+    private readonly output: OutputLog,
+    private readonly leave: () => Promise<void>,
+    /** Only of a supervisor in an editor's terminal. */
+    private readonly attendance?: Attendance,
+  ) {}
+
+  /** Whether a client ever asked for something that the supervisor should stay for. */
+  get wasUsed(): boolean {
+    return this.used;
+  }
+
+  accept(socket: Socket): void {
+    const connection = messageConnection(socket);
+    const { supervisor } = this;
+    const subscription = supervisor.onChange((snapshot: ServiceSnapshot) => {
+      void connection.sendNotification(changedNotification, snapshot).catch(() => undefined);
+    });
+    connection.onClose(() => {
+      subscription.dispose();
+      this.attendance?.lost(connection);
+      connection.dispose();
+    });
+    connection.onNotification(attendNotification, () => this.attendance?.attend(connection));
+    connection.onNotification(leaveNotification, () => this.attendance?.leave(connection));
+    connection.onRequest(helloRequest, () => ({ protocol: PROTOCOL_VERSION, snapshot: supervisor.snapshot }));
+    connection.onRequest(startRequest, spec => {
+      this.used = true;
+      supervisor.start(spec);
+      return null;
+    });
+    connection.onRequest(restartRequest, async ({ spec }) => {
+      this.used = true;
+      await supervisor.restart(spec);
+      return null;
+    });
+    connection.onRequest(stopRequest, async ({ exit }) => {
+      this.used = true;
+      await supervisor.stop();
+      // Answer first: the connection ends with the process.
+      if (exit) setTimeout(() => void this.leave(), 10);
+      return null;
+    });
+    connection.onRequest(tailRequest, ({ lines }) => this.output.last(lines));
+    connection.listen();
+  }
+}

@@ -1,0 +1,104 @@
+import { closeSync, mkdirSync, openSync, renameSync, statSync, writeSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { StringDecoder } from 'node:string_decoder';
+import { stripVTControlCharacters } from 'node:util';
+
+export type OutputStream = 'stdout' | 'stderr';
+
+/** A service's output so far: the last lines in memory, everything in a file that is turned over when it grows. */
+export class OutputLog {
+  private readonly lines: string[] = [];
+  private readonly splitters = { stdout: new LineSplitter(), stderr: new LineSplitter() };
+  private readonly file: RotatingFile;
+
+  constructor(
+    path: string,
+    private readonly keep = 200,
+  ) {
+    this.file = new RotatingFile(path);
+  }
+
+  /** Takes raw output and answers the lines that it completed, without colours. */
+  append(chunk: Buffer, stream: OutputStream = 'stdout'): string[] {
+    this.file.write(chunk);
+    const complete = this.splitters[stream].push(chunk);
+    this.lines.push(...complete);
+    if (this.lines.length > this.keep) this.lines.splice(0, this.lines.length - this.keep);
+    return complete;
+  }
+
+  /** The last `count` lines that are not empty, unfinished ones included. */
+  last(count: number): string[] {
+    const { stdout, stderr } = this.splitters;
+    return [...this.lines, stdout.rest, stderr.rest].filter(line => line.trim()).slice(-count);
+  }
+
+  dispose(): void {
+    this.file.dispose();
+  }
+}
+
+/** A line that never ends must not grow without bound. */
+const MAX_LINE = 64 * 1024;
+
+/** Lines of one stream, whose chunks may end anywhere, even inside a character. */
+class LineSplitter {
+  private readonly decoder = new StringDecoder('utf8');
+  private partial = '';
+
+  /** The lines that the chunk completed. */
+  push(chunk: Buffer): string[] {
+    const parts = (this.partial + this.decoder.write(chunk)).split('\n');
+    this.partial = parts.pop()!.slice(-MAX_LINE);
+    return parts.map(plain);
+  }
+
+  get rest(): string {
+    return plain(this.partial);
+  }
+}
+
+/** Without colours, and of a line that was written over (a progress bar) what it said last. */
+const plain = (line: string): string => stripVTControlCharacters(line).replace(/\r+$/, '').replace(/^.*\r/s, '');
+
+const MAX_FILE_BYTES = 4 << 20;
+
+/** Appends to `path`; beyond `maxBytes` the file becomes `path.1` and a new one is begun. */
+class RotatingFile {
+  private fd: number | undefined;
+  private size = 0;
+
+  constructor(
+    private readonly path: string,
+    private readonly maxBytes = MAX_FILE_BYTES,
+  ) {}
+
+  write(chunk: Buffer): void {
+    try {
+      if (this.size > this.maxBytes) this.turnOver();
+      this.fd ??= this.open();
+      this.size += writeSync(this.fd, chunk);
+    } catch {
+      // A full disk must not take the service down; the terminal still shows its output.
+      this.dispose();
+    }
+  }
+
+  dispose(): void {
+    if (this.fd !== undefined) closeSync(this.fd);
+    this.fd = undefined;
+  }
+
+  private open(): number {
+    mkdirSync(dirname(this.path), { recursive: true });
+    const fd = openSync(this.path, 'a', 0o600);
+    this.size = statSync(this.path).size;
+    return fd;
+  }
+
+  private turnOver(): void {
+    this.dispose();
+    renameSync(this.path, `${this.path}.1`);
+    this.size = 0;
+  }
+}

@@ -1,0 +1,46 @@
+import type { Socket } from 'node:net';
+import {
+  createMessageConnection,
+  type MessageConnection,
+  NotificationType,
+  NotificationType0,
+  RequestType,
+  RequestType0,
+  SocketMessageReader,
+  SocketMessageWriter,
+} from 'vscode-jsonrpc/node';
+import type { RunSpec, ServiceSnapshot } from '../model/service.ts';
+
+/** JSON-RPC between a supervisor and its clients (editors, command lines), over the supervisor's claim. */
+export const PROTOCOL_VERSION = 1;
+
+export interface Hello {
+  readonly protocol: number;
+  readonly snapshot: ServiceSnapshot;
+}
+
+/** Who I am and how the service is; from then on the client gets `changed`. */
+export const helloRequest = new RequestType0<Hello, void>('hello');
+/** Start the service. Does nothing when it runs already. Answered at once; progress comes as `changed`. */
+export const startRequest = new RequestType<RunSpec, null, void>('start');
+/** Start the service anew, with a new spec if one is given. Answered once the old process is gone. */
+export const restartRequest = new RequestType<{ readonly spec?: RunSpec }, null, void>('restart');
+/** Stop the service; `exit` ends the supervisor as well. Answered once the service is gone. */
+export const stopRequest = new RequestType<{ readonly exit: boolean }, null, void>('stop');
+/** The last lines of output. */
+export const tailRequest = new RequestType<{ readonly lines: number }, string[], void>('tail');
+
+/** The client is an editor, and looks after the services in its terminals. */
+export const attendNotification = new NotificationType0('attend');
+/** The editor ends in order. If none comes back, the services in its terminals end as well. */
+export const leaveNotification = new NotificationType0('leave');
+
+export const changedNotification = new NotificationType<ServiceSnapshot>('changed');
+
+/** Speaks the protocol on a connected socket. The caller adds handlers and calls `listen()`. */
+export function messageConnection(socket: Socket): MessageConnection {
+  const connection = createMessageConnection(new SocketMessageReader(socket), new SocketMessageWriter(socket));
+  // A peer that dies mid-message is a closed connection, and that is how it is handled.
+  connection.onError(() => undefined);
+  return connection;
+}

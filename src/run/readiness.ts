@@ -1,0 +1,140 @@
+import { type Clock, delay, throwIfAborted } from '../base/async.ts';
+import { UserError } from '../base/errors.ts';
+import type { Port } from '../model/port.ts';
+import type { RunSpec } from '../model/service.ts';
+import { canBind } from '../ports/probe.ts';
+import { check, type CheckResult, type NetworkReadiness } from './health.ts';
+import type { LineWatch } from './line-watch.ts';
+import type { ServiceProcesses } from './service-processes.ts';
+
+/** How often and how patiently a service is looked at. */
+export interface HealthCadence {
+  /** While it starts: the first pause between two checks, and the longest that it grows to. */
+  readonly firstMs: number;
+  readonly longestMs: number;
+  /** While it is healthy: from one check to the next. */
+  readonly steadyMs: number;
+  /** With so many checks, it is looked whether the listener is still ours: a look costs ten times as much. */
+  readonly ownerEvery: number;
+  readonly timeoutMs: number;
+  /** So many checks in a row without an answer, and the service is hung. */
+  readonly misses: number;
+  /** A wrong answer (a database that is away) is no reason to restart by itself, unless it lasts that long. */
+  readonly wrongLimitMs: number;
+}
+
+export const HEALTH_CADENCE: HealthCadence = {
+  firstMs: 50,
+  longestMs: 1_000,
+  steadyMs: 2_000,
+  ownerEvery: 5,
+  timeoutMs: 1_500,
+  misses: 3,
+  wrongLimitMs: 60_000,
+};
+
+/** One process of a service while it is watched. */
+export interface Watched {
+  readonly spec: RunSpec;
+  readonly pid: number;
+  readonly port: Port | undefined;
+  readonly lines: LineWatch;
+  readonly processes: ServiceProcesses;
+  readonly clock: Clock;
+  readonly cadence: HealthCadence;
+  /** Aborts when the process has ended or is to end; every wait rejects then. */
+  readonly signal: AbortSignal;
+}
+
+export type ReadyOutcome =
+  { readonly kind: 'ready' } | { readonly kind: 'portTaken' } | { readonly kind: 'timeout'; readonly reason: string };
+
+const READY: ReadyOutcome = { kind: 'ready' };
+const GROWTH = 1.3;
+
+/** Waits until the process is ready as its definition says, or can no longer become so. */
+export async function untilReady(watched: Watched): Promise<ReadyOutcome> {
+  const { spec, clock, signal } = watched;
+  const { readiness } = spec;
+  const deadline = clock.now() + spec.readyTimeoutMs;
+  switch (readiness.kind) {
+    case 'alive':
+      await delay(readiness.seconds * 1000, signal, clock);
+      return READY;
+    case 'log':
+      return untilLine(watched, readiness.pattern, deadline);
+    case 'postgres': {
+      const said = readiness.pattern === undefined ? READY : await untilLine(watched, readiness.pattern, deadline);
+      return said.kind === 'ready' ? untilAnswers(watched, readiness, deadline) : said;
+    }
+    default:
+      return untilAnswers(watched, readiness, deadline);
+  }
+}
+
+async function untilLine(watched: Watched, pattern: string, deadline: number): Promise<ReadyOutcome> {
+  const { spec, lines, clock, signal } = watched;
+  const expression = new RegExp(pattern);
+  while (!lines.some(expression)) {
+    const left = deadline - clock.now();
+    if (left <= 0) {
+      return {
+        kind: 'timeout',
+        reason: `${spec.label} printed no line that matches /${pattern}/ within ${seconds(spec)}.`,
+      };
+    }
+    await lines.nextOr(left, signal, clock);
+  }
+  return READY;
+}
+
+/** Fast while starting, and at once whenever the service says something. */
+async function untilAnswers(watched: Watched, readiness: NetworkReadiness, deadline: number): Promise<ReadyOutcome> {
+  const { lines, clock, cadence, signal } = watched;
+  const port = requiredPort(watched);
+  for (let pause = cadence.firstMs; ; pause = Math.min(cadence.longestMs, pause * GROWTH)) {
+    const result = await checkPort(watched, readiness, port);
+    throwIfAborted(signal);
+    if (await isTaken(watched, port, result)) return { kind: 'portTaken' };
+    if (result.ok) return READY;
+    if (clock.now() >= deadline) return { kind: 'timeout', reason: await whyNotReady(watched, port, result.reason) };
+    await lines.nextOr(pause, signal, clock);
+  }
+}
+
+/** Whether a stranger has the port: then whatever it answers is not our service's answer. */
+async function isTaken({ pid, lines, processes }: Watched, port: Port, result: CheckResult): Promise<boolean> {
+  const nobodyListens = !result.ok && result.failure === 'refused';
+  if (!nobodyListens) return processes.isStrangers(pid, port);
+  // Bound by a stranger that does not listen. Our service said so, and goes on without its port.
+  return lines.sawAddressInUse && !(await processes.listensOn(pid, port)) && !(await canBind(port));
+}
+
+async function whyNotReady({ spec, pid, processes }: Watched, port: Port, last: string): Promise<string> {
+  const ports = await processes.listeningPorts(pid);
+  if (ports.has(port)) return `${spec.label} is not healthy on ${port} within ${seconds(spec)}: ${last}.`;
+  if (ports.size > 0) {
+    return (
+      `${spec.label} was assigned ${port} but listens on ${[...ports].join(', ')}. ` +
+      'Make it take its port from the environment, or put "${port}" into its command.'
+    );
+  }
+  return `${spec.label} never listened on ${port} within ${seconds(spec)}. Look at its output, or raise "timeoutSeconds".`;
+}
+
+export function checkPort(
+  { spec, cadence }: Pick<Watched, 'spec' | 'cadence'>,
+  readiness: NetworkReadiness,
+  port: Port,
+): Promise<CheckResult> {
+  return check(readiness, { host: spec.host, port, timeoutMs: cadence.timeoutMs });
+}
+
+export function requiredPort({ spec, port }: Pick<Watched, 'spec' | 'port'>): Port {
+  if (port !== undefined) return port;
+  throw new UserError(
+    `${spec.label} has no port on which it could be checked. Give it a "port", or a "readiness" that needs none.`,
+  );
+}
+
+const seconds = (spec: RunSpec): string => `${Math.round(spec.readyTimeoutMs / 1000)} s`;

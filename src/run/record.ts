@@ -1,0 +1,72 @@
+import { createHash } from 'node:crypto';
+import { readdir, readFile, rm, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import writeFileAtomic from 'write-file-atomic';
+import * as z from 'zod/mini';
+import { isPort, type Port } from '../model/port.ts';
+import { SERVICE_ID_PATTERN, type ServiceId } from '../model/service.ts';
+
+const identity = z.object({ pid: z.int().check(z.positive()), startedAt: z.string() });
+
+/**
+ * What the disk knows of one service, written by its supervisor alone and whole each time: the sticky port, and
+ * which processes to look for should the supervisor be killed.
+ */
+const recordSchema = z.object({
+  version: z.literal(1),
+  workspace: z.string(),
+  service: z.string(),
+  port: z.optional(z.custom<Port>(isPort)),
+  /** What the user last asked for; a supervisor that died while this was `running` is started again. */
+  wanted: z.enum(['running', 'stopped']),
+  supervisor: identity,
+  child: z.optional(identity),
+  /** In the environment of all of the service's processes, also of those that left its process group. */
+  runMarker: z.string(),
+});
+
+export type ServiceRecord = z.infer<typeof recordSchema>;
+
+/** The environment variable that carries `runMarker`. */
+export const RUN_MARKER = 'HELIX_PORTS_RUN';
+
+/** Names a stack's service among all on this machine, also where one user keeps several state folders. */
+export const runMarker = (dir: string, id: ServiceId): string =>
+  `${createHash('sha256').update(dir).digest('hex').slice(0, 16)}:${id}`;
+
+const recordPath = (dir: string, id: ServiceId): string => join(dir, `${id}.json`);
+
+/** The record, or undefined where there is none or it is damaged: that costs the sticky port, never a start. */
+export async function readRecord(dir: string, id: ServiceId): Promise<ServiceRecord | undefined> {
+  try {
+    const parsed = recordSchema.safeParse(JSON.parse(await readFile(recordPath(dir, id), 'utf8')));
+    return parsed.success ? parsed.data : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** The services of which there is a record. */
+export async function recordedServices(dir: string): Promise<ServiceId[]> {
+  const names = (await readdir(dir)).filter(file => file.endsWith('.json')).map(file => file.slice(0, -'.json'.length));
+  return names.filter(name => SERVICE_ID_PATTERN.test(name)) as ServiceId[];
+}
+
+/** Replaces the record in one step. Not synced: after a power failure it may be missing, which is harmless. */
+export async function writeRecord(dir: string, record: ServiceRecord): Promise<void> {
+  const path = recordPath(dir, record.service as ServiceId);
+  const write = (): Promise<unknown> =>
+    writeFileAtomic(path, `${JSON.stringify(record)}\n`, { mode: 0o600, fsync: false });
+  try {
+    await write();
+  } catch (error) {
+    const isFolder = await stat(path).then(
+      found => found.isDirectory(),
+      () => false,
+    );
+    if (!isFolder) throw error;
+    // What is ours to keep at this place is only the record.
+    await rm(path, { recursive: true, force: true });
+    await write();
+  }
+}

@@ -1,0 +1,106 @@
+import { type Clock, delay, systemClock } from '../base/async.ts';
+import type { Port } from '../model/port.ts';
+import { holdersOf, listenersOf } from '../ports/holders.ts';
+import { canBind } from '../ports/probe.ts';
+import {
+  descendants,
+  endProcessGroup,
+  type EndStep,
+  identify,
+  type ProcessIdentity,
+  processesWithEnvironment,
+} from './processes.ts';
+import { RUN_MARKER } from './record.ts';
+
+const LISTENER_GONE_MS = 5_000;
+const LOOK_AGAIN_MS = 50;
+
+export const stopSteps = (firstMs: number): readonly EndStep[] => [
+  { signal: 'SIGINT', waitMs: firstMs },
+  { signal: 'SIGTERM', waitMs: 3_000 },
+  { signal: 'SIGKILL', waitMs: 5_000 },
+];
+
+/** A hung process has shown that it does not listen, so it is not given long. */
+export const HUNG_STEPS: readonly EndStep[] = [
+  { signal: 'SIGTERM', waitMs: 500 },
+  { signal: 'SIGKILL', waitMs: 5_000 },
+];
+
+export interface ServiceProcessesOptions {
+  /** In the environment of all of the service's processes. */
+  readonly marker: string;
+  readonly say: (line: string) => void;
+  readonly clock?: Clock;
+}
+
+/** All processes of one service: its leader, what descends from it, and what left it but still carries the marker. */
+export class ServiceProcesses {
+  private readonly clock: Clock;
+
+  constructor(private readonly options: ServiceProcessesOptions) {
+    this.clock = options.clock ?? systemClock;
+  }
+
+  /** The ports on which they listen. */
+  async listeningPorts(leader: number): Promise<ReadonlySet<number>> {
+    const listeners = await listenersOf(await this.tree(leader));
+    return new Set(listeners.map(one => one.port));
+  }
+
+  async listensOn(leader: number, port: Port): Promise<boolean> {
+    return (await this.listeningPorts(leader)).has(port);
+  }
+
+  /** Whether somebody else listens on the port. Where the system does not tell, the listener is taken for ours. */
+  async isStrangers(leader: number, port: Port): Promise<boolean> {
+    if (await this.listensOn(leader, port)) return false;
+    const holder = (await holdersOf([port])).get(port);
+    if (!holder) return false;
+    // It may have begun to listen between the two looks.
+    return holder.pid === undefined || !(await this.tree(leader)).has(holder.pid);
+  }
+
+  /** Ends the leader, its group and all that belongs to them, and waits for it. */
+  async end(leader: ProcessIdentity, steps: readonly EndStep[], isOwnChild: boolean): Promise<void> {
+    const marker = { name: RUN_MARKER, value: this.options.marker };
+    if ((await endProcessGroup({ leader, marker, steps, isOwnChild })) === 'survived') {
+      this.options.say(`pid ${leader.pid} could not be ended; look at it with your system's tools`);
+    }
+  }
+
+  /**
+   * Ends what a killed supervisor left behind. Only for the holder of the service's claim, or where nobody holds it:
+   * then nobody else looks after these processes.
+   */
+  async endLeftovers(child: ProcessIdentity | undefined, steps: readonly EndStep[]): Promise<void> {
+    if (child) await this.end(child, steps, false);
+    for (const pid of await this.marked()) {
+      const identity = await identify(pid);
+      if (!identity) continue;
+      this.options.say(`ending pid ${pid}, left over from an earlier run`);
+      await this.end(identity, steps, false);
+    }
+  }
+
+  /** Waits until they have let go of the port. Should a stranger have it by now, the next attempt sees that. */
+  async untilReleased(port: Port): Promise<void> {
+    const limit = this.clock.now() + LISTENER_GONE_MS;
+    while (!(await canBind(port)) && this.clock.now() < limit && (await this.carriersListenOn(port))) {
+      await delay(LOOK_AGAIN_MS, undefined, this.clock);
+    }
+  }
+
+  private async carriersListenOn(port: Port): Promise<boolean> {
+    const listeners = await listenersOf(new Set(await this.marked()));
+    return listeners.some(one => one.port === port);
+  }
+
+  private async tree(leader: number): Promise<ReadonlySet<number>> {
+    return new Set([leader, ...(await descendants(leader)), ...(await this.marked())]);
+  }
+
+  private marked(): Promise<number[]> {
+    return processesWithEnvironment(RUN_MARKER, this.options.marker);
+  }
+}

@@ -1,0 +1,386 @@
+import { type Clock, delay, systemClock } from '../base/async.ts';
+import { isCancelled, messageOf, UserError } from '../base/errors.ts';
+import { Emitter } from '../base/event.ts';
+import { inBand, type Port } from '../model/port.ts';
+import { RestartPolicy } from '../model/restart-policy.ts';
+import {
+  type Exit,
+  type PortRequest,
+  type RunSpec,
+  type ServiceSnapshot,
+  type ServiceState,
+  stoppedSnapshot,
+} from '../model/service.ts';
+import { allocate, describeUse } from '../ports/allocate.ts';
+import type { Lease } from '../ports/lease.ts';
+import { Attempt, type AttemptEnd, type AttemptEvents, type AttemptResult } from './attempt.ts';
+import { BindRace } from './bind-race.ts';
+import { watchExternal } from './external.ts';
+import type { OutputLog } from './output.ts';
+import type { ProcessIdentity } from './processes.ts';
+import { HEALTH_CADENCE, type HealthCadence } from './readiness.ts';
+import { readRecord, type ServiceRecord, writeRecord } from './record.ts';
+import { ServiceProcesses, stopSteps } from './service-processes.ts';
+
+export interface SupervisorOptions {
+  /** The workspace's private folder. */
+  readonly dir: string;
+  /** Names the stack and service in the environment of all of the service's processes. */
+  readonly marker: string;
+  readonly self: ProcessIdentity;
+  readonly user: string;
+  readonly output: OutputLog;
+  /** The service's raw output, on its way to the terminal. */
+  readonly onOutput: (chunk: Buffer) => void;
+  /** One line about what the supervisor itself does. */
+  readonly say: (line: string) => void;
+  readonly environment: NodeJS.ProcessEnv;
+  readonly clock?: Clock;
+  readonly cadence?: HealthCadence;
+}
+
+/** Facts that a change of state can end. */
+type Passing = 'pid' | 'startedAt' | 'url' | 'note' | 'port' | 'readyPort';
+
+/** An end that the restart policy decides about. */
+type Ending = Exclude<AttemptEnd, { kind: 'interrupted' | 'impossible' }>;
+
+const LAST_LINES = 20;
+
+/**
+ * Keeps one service running: leases its port, starts it, restarts it by policy, ends it whole. One loop per start.
+ * A start of a running service is nothing; a stop outranks everything that was asked before it.
+ */
+export class Supervisor {
+  private current: ServiceSnapshot;
+  private spec: RunSpec | undefined;
+  private loop: { readonly abort: AbortController; readonly done: Promise<void> } | undefined;
+  private stopping: Promise<void> | undefined;
+  /** Asked for while the service was being stopped, and done after that. */
+  private startAsked: RunSpec | undefined;
+  private closed = false;
+  /** Ends the present process, or a backoff. */
+  private interrupt: AbortController | undefined;
+  private restartAsked: (() => void)[] = [];
+  private lease: Lease | undefined;
+  private child: ProcessIdentity | undefined;
+  private wanted: ServiceRecord['wanted'] = 'stopped';
+  private readonly clock: Clock;
+  private readonly processes: ServiceProcesses;
+  private readonly changed = new Emitter<ServiceSnapshot>();
+
+  readonly onChange = this.changed.event;
+
+  constructor(
+    id: RunSpec['id'],
+    private readonly options: SupervisorOptions,
+  ) {
+    this.clock = options.clock ?? systemClock;
+    this.processes = new ServiceProcesses(options);
+    this.current = {
+      ...stoppedSnapshot({ id, label: id, host: '' }),
+      supervisorPid: options.self.pid,
+    };
+  }
+
+  get snapshot(): ServiceSnapshot {
+    return this.current;
+  }
+
+  /** Starts the service; nothing happens when it is on its way or running. */
+  start(spec: RunSpec): void {
+    if (this.closed) return;
+    if (this.stopping) this.startAsked = spec;
+    else if (!this.loop) this.begin(spec);
+  }
+
+  /** Starts the last spec again, after a stop or a failure. */
+  startAgain(): void {
+    if (this.spec) this.start(this.spec);
+  }
+
+  /** Ends the present process and starts anew. Settles once the old process is gone; asked for twice, done once. */
+  async restart(spec: RunSpec | undefined = this.spec): Promise<void> {
+    if (!spec) return;
+    if (this.stopping || !this.loop) {
+      this.start(spec);
+      return this.stopping;
+    }
+    this.spec = spec;
+    await new Promise<void>(resolve => {
+      this.restartAsked.push(resolve);
+      this.interrupt?.abort();
+    });
+  }
+
+  /** Ends the service. It stays stopped until it is started again, whatever its restart policy says. */
+  stop(): Promise<void> {
+    this.startAsked = undefined;
+    this.stopping ??= this.stopNow();
+    return this.stopping;
+  }
+
+  /** Stops the service for good: nothing starts it again. */
+  close(): Promise<void> {
+    this.closed = true;
+    return this.stop();
+  }
+
+  private begin(spec: RunSpec): void {
+    this.spec = spec;
+    this.wanted = 'running';
+    const abort = new AbortController();
+    // Known before it begins: who is told that the service starts may ask for the next thing at once.
+    const loop = { abort, done: Promise.resolve() };
+    this.loop = loop;
+    loop.done = this.keepRunning(abort.signal).finally(() => {
+      this.loop = undefined;
+      const again = this.restartAsked.length > 0 && !abort.signal.aborted;
+      this.releaseWaiters();
+      if (again) this.startAgain();
+    });
+  }
+
+  private async stopNow(): Promise<void> {
+    this.wanted = 'stopped';
+    // Written first: should this process be killed while it stops, nobody brings the service back.
+    await this.record();
+    if (this.loop) {
+      this.update({ state: { kind: 'stopping' } });
+      this.loop.abort.abort();
+      await this.loop.done;
+    }
+    await this.record();
+    this.stopping = undefined;
+    if (this.startAsked) this.begin(this.startAsked);
+    else this.update({ state: { kind: 'stopped' } }, ['note', 'readyPort']);
+  }
+
+  private async keepRunning(stop: AbortSignal): Promise<void> {
+    try {
+      this.describe(this.spec!);
+      await this.endLeftovers(this.spec!);
+      await this.attempts(stop);
+    } catch (error) {
+      if (!stop.aborted) this.fail(messageOf(error));
+      if (!(error instanceof UserError))
+        this.options.say(error instanceof Error ? (error.stack ?? error.message) : String(error));
+    } finally {
+      await this.releaseLease();
+    }
+  }
+
+  private async attempts(stop: AbortSignal): Promise<void> {
+    let policy: RestartPolicy | undefined;
+    let race = new BindRace();
+    while (!stop.aborted) {
+      const spec = this.spec!;
+      if (this.restartAsked.length > 0) {
+        policy = undefined;
+        race = new BindRace();
+        this.update({ restarts: this.current.restarts + 1 }, ['note']);
+      }
+      this.interrupt = new AbortController();
+      this.describe(spec);
+      // By now the old process is gone, and that the new one starts is told before the waiters are.
+      this.releaseWaiters();
+      const { end, healthyForMs } = await this.runOnce(spec, race, AbortSignal.any([stop, this.interrupt.signal]));
+      if (healthyForMs > 0) race = new BindRace();
+      if (stop.aborted) return;
+      if (end.kind === 'interrupted' || this.restartAsked.length > 0) continue;
+      if (end.kind === 'impossible') return this.fail(end.message);
+      const lostPort = end.kind === 'portTaken' ? await this.giveUpPort(spec) : undefined;
+      if (lostPort !== undefined && spec.port.kind === 'band') {
+        race = race.lost(lostPort, this.clock.now());
+        if (race.isOver) return this.fail(race.message(spec.id));
+        continue;
+      }
+      const reason = reasonOf(end);
+      const clean = end.kind === 'exited' && end.exit.code === 0;
+      policy ??= new RestartPolicy(spec.restart);
+      const decision = policy.next({ at: this.clock.now(), healthyForMs, clean });
+      if (decision.kind === 'leave') return this.leave(reason, clean);
+      if (decision.kind === 'crashLoop') {
+        return this.fail(`${spec.label} ended ${decision.exits} times in a row: ${reason}`);
+      }
+      policy = decision.policy;
+      await this.backOff(decision.delayMs, reason, stop);
+    }
+  }
+
+  /** A restart or a stop cuts it short. */
+  private async backOff(delayMs: number, reason: string, stop: AbortSignal): Promise<void> {
+    if (this.restartAsked.length > 0) return;
+    this.options.say(`${reason}; starting again in ${delayMs} ms`);
+    this.update({
+      state: { kind: 'backingOff', retryAt: this.clock.now() + delayMs, reason },
+      restarts: this.current.restarts + 1,
+    });
+    this.interrupt = new AbortController();
+    await delay(delayMs, AbortSignal.any([stop, this.interrupt.signal]), this.clock).catch(() => undefined);
+  }
+
+  private releaseWaiters(): void {
+    for (const resolve of this.restartAsked.splice(0)) resolve();
+  }
+
+  private async runOnce(spec: RunSpec, race: BindRace, signal: AbortSignal): Promise<AttemptResult> {
+    const { options, processes, clock } = this;
+    try {
+      if (!spec.command) return await this.lookAfter(spec, signal);
+      const port = await this.ensureLease(spec, race, signal);
+      if (signal.aborted) return INTERRUPTED;
+      // Before there is a process: should this one be killed right now, it is known what was wanted.
+      await this.record();
+      const cadence = options.cadence ?? HEALTH_CADENCE;
+      const attempt = new Attempt({ ...options, spec, port, processes, clock, cadence, events: this.eventsOf(port) });
+      return await attempt.run(signal);
+    } catch (error) {
+      if (isCancelled(error)) return INTERRUPTED;
+      throw error;
+    }
+  }
+
+  private eventsOf(port: Port | undefined): AttemptEvents {
+    const { say } = this.options;
+    return {
+      onStarted: async identity => {
+        this.child = identity;
+        this.update({ pid: identity.pid, startedAt: this.clock.now() });
+        say(`pid ${identity.pid}${port === undefined ? '' : ` on port ${port}`}`);
+        await this.record();
+      },
+      onHealthy: url => {
+        const found = { ...(port === undefined ? {} : { readyPort: port }), ...(url === undefined ? {} : { url }) };
+        this.update({ state: { kind: 'healthy', since: this.clock.now() }, ...found });
+        say(url === undefined ? 'healthy' : `healthy on ${url}`);
+      },
+      onUnhealthy: reason => this.update({ state: { kind: 'unhealthy', since: this.clock.now(), reason } }),
+      onRecovered: () => this.update({ state: { kind: 'healthy', since: this.clock.now() } }),
+      onEnding: exit => {
+        this.child = undefined;
+        this.update({ state: { kind: 'stopping' }, ...(exit && { lastExit: exit }) }, ['pid', 'startedAt', 'url']);
+        if (exit) say(describeExit(exit));
+      },
+    };
+  }
+
+  private async lookAfter(spec: RunSpec, signal: AbortSignal): Promise<AttemptResult> {
+    if (spec.port.kind === 'fixed') this.update({ port: spec.port.port, readyPort: spec.port.port });
+    await this.record();
+    const cadence = this.options.cadence ?? HEALTH_CADENCE;
+    return watchExternal({ spec, cadence, signal, clock: this.clock }, change => {
+      this.update({ state: change.state });
+      this.options.say(change.message);
+    });
+  }
+
+  private async ensureLease(spec: RunSpec, race: BindRace, signal: AbortSignal): Promise<Port | undefined> {
+    if (this.lease && suits(this.lease.port, spec.port)) return this.lease.port;
+    await this.releaseLease();
+    const record = await readRecord(this.options.dir, spec.id);
+    const { self, user } = this.options;
+    this.lease = await allocate(spec.port, {
+      owner: { pid: self.pid, user, workspace: spec.workspace, service: spec.id },
+      sticky: this.current.port === undefined ? record?.port : (this.current.port as Port),
+      avoid: race.lostPorts,
+      signal,
+    });
+    if (this.lease) this.update({ port: this.lease.port });
+    else this.update({}, ['port']);
+    return this.lease?.port;
+  }
+
+  /** What a killed supervisor left behind is ended: nobody else holds the claim, so nobody else looks after it. */
+  private async endLeftovers(spec: RunSpec): Promise<void> {
+    if (!spec.command) return;
+    const record = await readRecord(this.options.dir, spec.id);
+    await this.processes.endLeftovers(record?.child, stopSteps(spec.stopTimeoutMs));
+  }
+
+  private async giveUpPort(spec: RunSpec): Promise<Port> {
+    const { port } = this.lease!;
+    // Before it is asked who has the port: the answer is not to be our own lease.
+    await this.releaseLease();
+    const who = (await describeUse([port])).get(port) ?? 'another process';
+    const note = `${port} was taken by ${who}${spec.port.kind === 'band' ? '; moved to another port' : ''}`;
+    this.options.say(note);
+    this.update({ note }, ['port', 'readyPort']);
+    return port;
+  }
+
+  private async releaseLease(): Promise<void> {
+    await this.lease?.release();
+    this.lease = undefined;
+  }
+
+  /** It ended, and its policy leaves it at that. */
+  private async leave(reason: string, clean: boolean): Promise<void> {
+    if (!clean) return this.fail(reason);
+    this.wanted = 'stopped';
+    await this.record();
+    this.update({ state: { kind: 'stopped' } }, ['readyPort']);
+  }
+
+  private fail(message: string): void {
+    this.options.say(message);
+    const problem = { message, lastLines: this.options.output.last(LAST_LINES) };
+    this.update({ state: { kind: 'failed', problem } }, ['readyPort']);
+  }
+
+  private async record(): Promise<void> {
+    const { spec, options } = this;
+    if (!spec) return;
+    const port = this.current.port as Port | undefined;
+    await writeRecord(options.dir, {
+      version: 1,
+      workspace: spec.workspace,
+      service: spec.id,
+      wanted: this.wanted,
+      supervisor: options.self,
+      runMarker: options.marker,
+      ...(port === undefined ? {} : { port }),
+      ...(this.child ? { child: this.child } : {}),
+    }).catch((error: unknown) => options.say(`its state could not be written: ${messageOf(error)}`));
+  }
+
+  private describe({ id, label, host, command }: RunSpec): void {
+    const state: ServiceState = { kind: 'starting', since: this.clock.now() };
+    this.update({ id, label, host, external: command === undefined, state });
+  }
+
+  /** The one setter: every change of the snapshot goes through here and is told once. */
+  private update(change: Partial<ServiceSnapshot>, without: readonly Passing[] = []): void {
+    const next: Record<string, unknown> = { ...this.current, ...change };
+    for (const key of without) delete next[key];
+    this.current = next as unknown as ServiceSnapshot;
+    this.changed.fire(this.current);
+  }
+}
+
+const INTERRUPTED: AttemptResult = { end: { kind: 'interrupted' }, healthyForMs: 0 };
+
+function suits(port: Port, request: PortRequest): boolean {
+  switch (request.kind) {
+    case 'none':
+      return false;
+    case 'fixed':
+      return port === request.port;
+    case 'band':
+      return inBand(request.band, port) && !request.except?.includes(port);
+  }
+}
+
+function reasonOf(end: Ending): string {
+  switch (end.kind) {
+    case 'exited':
+      return describeExit(end.exit);
+    case 'hung':
+      return end.reason;
+    case 'portTaken':
+      return 'its port was taken by another process';
+  }
+}
+
+const describeExit = (exit: Exit): string =>
+  exit.signal ? `ended by ${exit.signal}` : `exited with code ${exit.code ?? 'unknown'}`;
