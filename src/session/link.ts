@@ -1,0 +1,110 @@
+import type { Socket } from 'node:net';
+import type { MessageConnection } from 'vscode-jsonrpc/node';
+import type { Disposable } from '../base/dispose.ts';
+import { Emitter } from '../base/event.ts';
+import { within } from '../base/async.ts';
+import type { RunSpec, ServiceId, ServiceSnapshot } from '../model/service.ts';
+import { connectHolder } from '../run/claim.ts';
+import {
+  attendNotification,
+  changedNotification,
+  helloRequest,
+  leaveNotification,
+  messageConnection,
+  PROTOCOL_VERSION,
+  restartRequest,
+  startRequest,
+  stopRequest,
+  tailRequest,
+} from '../run/protocol.ts';
+
+const HELLO_MS = 2_000;
+
+/** A client's end of the control channel to one running supervisor. */
+export class ServiceLink implements Disposable {
+  private readonly connection: MessageConnection;
+  private readonly changed = new Emitter<ServiceSnapshot>();
+  private readonly closed = new Emitter<void>();
+  private isClosed = false;
+  /** Known from the greeting on, and nobody gets hold of this object before that. */
+  private latest: ServiceSnapshot | undefined;
+
+  readonly onChange = this.changed.event;
+  /** The supervisor is gone. */
+  readonly onClose = this.closed.event;
+
+  private constructor(private readonly socket: Socket) {
+    this.connection = messageConnection(socket);
+    this.connection.onNotification(changedNotification, snapshot => this.take(snapshot));
+    this.connection.onClose(() => this.close());
+    this.connection.listen();
+  }
+
+  /** The supervisor of this service, or undefined when none runs (or none that speaks our protocol). */
+  static async open(dir: string, id: ServiceId): Promise<ServiceLink | undefined> {
+    const socket = await connectHolder(dir, id);
+    if (!socket) return undefined;
+    const link = new ServiceLink(socket);
+    if (await link.greet()) return link;
+    link.dispose();
+    return undefined;
+  }
+
+  private async greet(): Promise<boolean> {
+    const greeting = this.connection.sendRequest(helloRequest).catch(() => undefined);
+    const hello = await within(HELLO_MS, greeting);
+    if (hello?.protocol !== PROTOCOL_VERSION || this.isClosed) return false;
+    // A change that came meanwhile is newer.
+    this.latest ??= hello.snapshot;
+    return true;
+  }
+
+  get snapshot(): ServiceSnapshot {
+    return this.latest!;
+  }
+
+  async start(spec: RunSpec): Promise<void> {
+    await this.connection.sendRequest(startRequest, spec);
+  }
+
+  async restart(spec?: RunSpec): Promise<void> {
+    await this.connection.sendRequest(restartRequest, spec ? { spec } : {});
+  }
+
+  async stop(options: { readonly exit: boolean }): Promise<void> {
+    await this.connection.sendRequest(stopRequest, options);
+  }
+
+  /** Tells the supervisor that this client is an editor. */
+  attend(): void {
+    void this.connection.sendNotification(attendNotification).catch(() => undefined);
+  }
+
+  /** Tells the supervisor that this editor ends in order. */
+  async leave(): Promise<void> {
+    await this.connection.sendNotification(leaveNotification).catch(() => undefined);
+  }
+
+  tail(lines: number): Promise<string[]> {
+    return this.connection.sendRequest(tailRequest, { lines });
+  }
+
+  dispose(): void {
+    this.changed.dispose();
+    this.closed.dispose();
+    this.socket.destroy();
+  }
+
+  private take(snapshot: ServiceSnapshot): void {
+    this.latest = snapshot;
+    this.changed.fire(snapshot);
+  }
+
+  private close(): void {
+    if (this.isClosed) return;
+    this.isClosed = true;
+    // Requests still open would otherwise wait for ever.
+    this.connection.dispose();
+    this.closed.fire();
+  }
+}

@@ -1,0 +1,50 @@
+import type { Plan, PlannedService } from '../model/plan.ts';
+import type { Problem, RunSpec, ServiceId, ServiceSnapshot, StackSnapshot } from '../model/service.ts';
+
+/** How supervisors come into being: in an editor's terminals, or as processes of the command line. */
+export interface Launcher {
+  /** Starts this service's supervisor; its connection is waited for elsewhere. */
+  launch(service: Pick<PlannedService, 'id' | 'label'>, args: readonly string[]): Promise<void>;
+}
+
+/** What PostgreSQL needs to be told apart from a plain process: who answers already, and which binaries there are. */
+export interface PostgresProvider {
+  /** The spec to run, or to watch where one is reused. Throws a `UserError` when neither is possible. */
+  prepare(service: PlannedService, plan: Plan, signal: AbortSignal): Promise<RunSpec>;
+  /** Whether a server answers that can be used as it is, waiting for one that another workspace is starting. Only looks. */
+  isReusable(service: PlannedService, plan: Plan, signal: AbortSignal): Promise<boolean>;
+  /** How many others are connected to this server, which is about to be stopped. */
+  otherClients(service: PlannedService, plan: Plan): Promise<number>;
+}
+
+export interface StartProgress {
+  readonly ready: number;
+  readonly total: number;
+  /** The service that is waited for. */
+  readonly waitingFor: ServiceSnapshot;
+}
+
+export interface StartOptions {
+  readonly signal?: AbortSignal;
+  readonly onProgress?: (progress: StartProgress) => void;
+  /** Only these services and what they depend on. */
+  readonly only?: readonly ServiceId[];
+}
+
+export interface ServiceFailure {
+  readonly service: ServiceSnapshot;
+  readonly problem: Problem;
+  /** Services that were not started because of it. */
+  readonly skipped: readonly ServiceId[];
+}
+
+export type StartOutcome =
+  | { readonly kind: 'started'; readonly snapshot: StackSnapshot }
+  | { readonly kind: 'alreadyRunning'; readonly snapshot: StackSnapshot }
+  | { readonly kind: 'failed'; readonly failures: readonly ServiceFailure[]; readonly snapshot: StackSnapshot }
+  | { readonly kind: 'cancelled' };
+
+export interface StopOutcome {
+  /** Services that were left running, with the reason. */
+  readonly left: readonly { readonly id: ServiceId; readonly reason: string }[];
+}

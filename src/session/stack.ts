@@ -1,0 +1,295 @@
+import { join } from 'node:path';
+import { throwIfAborted } from '../base/async.ts';
+import { type Disposable, DisposableStore } from '../base/dispose.ts';
+import { isCancelled, UserError } from '../base/errors.ts';
+import { Emitter } from '../base/event.ts';
+import type { Logger } from '../base/logger.ts';
+import type { Plan, PlannedService } from '../model/plan.ts';
+import {
+  isRunning,
+  type ServiceId,
+  type ServiceSnapshot,
+  type StackSnapshot,
+  stoppedSnapshot,
+} from '../model/service.ts';
+import { claim, withClaim } from '../run/claim.ts';
+import { recordedServices } from '../run/record.ts';
+import { stackDir } from '../run/runtime-dir.ts';
+import type { Launcher, PostgresProvider, StartOptions, StartOutcome, StartProgress, StopOutcome } from './outcomes.ts';
+import { Recovery } from './recovery.ts';
+import { Roster } from './roster.ts';
+import { fillSpec } from './spec.ts';
+import { type StackContext, StartRun, untilSettled } from './start-run.ts';
+import { settleKilled, stopPresent } from './stopping.ts';
+import { StopTokens } from './stop-tokens.ts';
+
+export type * from './outcomes.ts';
+
+export interface StackOptions {
+  readonly plan: Plan;
+  readonly launcher: Launcher;
+  readonly postgres: PostgresProvider;
+  readonly logger: Logger;
+  /** Bring back supervisors that were killed. An editor and a running `start` do, a look at the status does not. */
+  readonly keep: boolean;
+  /** The client is an editor, whose terminals the services run in. */
+  readonly isEditor?: boolean;
+}
+
+/** The claim of whoever brings supervisors up; a service id cannot begin with a dot. */
+const START_CLAIM = '.start';
+
+/**
+ * One workspace's services as a whole: what they are, and the operations on them. Everything it knows of them it is
+ * told by their supervisors, so any number of stacks (two windows, a command line) of one workspace agree.
+ */
+export class Stack implements Disposable {
+  readonly dir: string;
+  private readonly store = new DisposableStore();
+  private readonly roster: Roster;
+  private readonly changed = this.store.add(new Emitter<StackSnapshot>());
+  private readonly disposal = new AbortController();
+  private readonly starts = new Set<AbortController>();
+  private readonly tokens: StopTokens;
+  private readonly recovery: Recovery | undefined;
+
+  readonly onChange = this.changed.event;
+
+  constructor(private options: StackOptions) {
+    this.dir = stackDir(options.plan.workspace);
+    this.tokens = new StopTokens(this.dir);
+    const ids = (): ServiceId[] => this.plan.services.map(service => service.id);
+    this.roster = this.store.add(new Roster(this.dir, ids, link => (options.isEditor ? link.attend() : undefined)));
+    this.store.add(this.roster.onChange(() => this.onRosterChange()));
+    this.recovery = options.keep ? this.newRecovery() : undefined;
+  }
+
+  get plan(): Plan {
+    return this.options.plan;
+  }
+
+  /** A changed configuration counts from the next start of each service. */
+  replacePlan(plan: Plan): void {
+    this.options = { ...this.options, plan };
+    this.changed.fire(this.snapshot);
+  }
+
+  get snapshot(): StackSnapshot {
+    const planned = this.plan.services.map(service => this.snapshotOf(service));
+    const ids = new Set(planned.map(service => service.id));
+    // Services that run although the configuration no longer has them: they are still ours to show and to stop.
+    const others = this.roster.ids.filter(id => !ids.has(id)).map(id => this.roster.get(id)!.snapshot);
+    return { workspace: this.plan.workspace, services: [...planned, ...others] };
+  }
+
+  /** Finds what runs already, and brings back what was killed while nobody looked. */
+  async connect(): Promise<void> {
+    await this.roster.refresh();
+    for (const service of this.plan.services) {
+      if (!this.roster.get(service.id)) void this.recovery?.recoverIfKilled(service.id);
+    }
+  }
+
+  /**
+   * Brings the whole stack up. Services start as soon as what they depend on is healthy; those that run are left
+   * alone; of two starts at once one works and the other finds the result.
+   */
+  start(options: StartOptions = {}): Promise<StartOutcome> {
+    return this.startIf(options, () => Promise.resolve(true));
+  }
+
+  private async startIf(options: StartOptions, isDue: () => Promise<boolean>): Promise<StartOutcome> {
+    const operation = new AbortController();
+    this.starts.add(operation);
+    const signal = this.signalOf(operation.signal, options.signal);
+    try {
+      // It may have been removed since; everything in it can be made anew.
+      stackDir(this.plan.workspace);
+      return await withClaim(this.dir, START_CLAIM, signal, async () => {
+        throwIfAborted(signal);
+        await this.roster.refresh();
+        const services = this.selected(options.only);
+        if (!(await isDue()) || services.every(service => this.isUp(service.id))) {
+          return { kind: 'alreadyRunning', snapshot: this.snapshot };
+        }
+        return this.reporting(services, options, () => new StartRun(this.context, services, signal).run());
+      });
+    } catch (error) {
+      if (isCancelled(error)) return { kind: 'cancelled' };
+      throw error;
+    } finally {
+      this.starts.delete(operation);
+    }
+  }
+
+  /**
+   * Stops services, dependents first, and ends their supervisors. It outranks a start that is under way, here or
+   * in another process.
+   */
+  async stop(only?: readonly ServiceId[]): Promise<StopOutcome> {
+    if (!only) for (const start of this.starts) start.abort();
+    await this.tokens.renew(only);
+    const first = await stopPresent(this.context, only);
+    // A start of other services may go on for long; it sees the token and leaves these alone.
+    if (only) {
+      const held = await claim(this.dir, START_CLAIM);
+      if (!held) return first;
+      return this.stopRest(first, only).finally(() => held.release());
+    }
+    return withClaim(this.dir, START_CLAIM, undefined, () => this.stopRest(first, undefined));
+  }
+
+  /** By now nobody starts anything: what a start elsewhere began before it saw the token is stopped as well. */
+  private async stopRest(first: StopOutcome, only: readonly ServiceId[] | undefined): Promise<StopOutcome> {
+    await this.roster.refresh();
+    const isLeft = (id: ServiceId): boolean => first.left.some(one => one.id === id);
+    const running = this.roster.ids.some(id => !isLeft(id) && (!only || only.includes(id)));
+    const outcome = running ? await stopPresent(this.context, only) : first;
+    await this.settle(only ?? (await recordedServices(this.dir)));
+    return outcome;
+  }
+
+  /** Starts one service anew and waits until it is healthy; one that does not run is started. */
+  async restart(id: ServiceId, options: Omit<StartOptions, 'only'> = {}): Promise<StartOutcome> {
+    await this.roster.refresh();
+    const service = this.plan.services.find(one => one.id === id);
+    const link = this.roster.get(id);
+    if (!service) throw new UserError(`There is no service ${id} in ${this.plan.source}.`);
+    if (!link || !isRunning(link.snapshot.state)) return this.start({ ...options, only: [id] });
+    if (link.snapshot.external) {
+      throw new UserError(
+        `${service.label} was running before HELIX and is not ours to restart. Restart it where it was started.`,
+      );
+    }
+    const signal = this.signalOf(options.signal);
+    const isPostgres = service.kind === 'postgres';
+    const spec = isPostgres ? undefined : fillSpec(service, this.snapshot, this.plan.environment);
+    try {
+      return await this.reporting([service], options, async () => {
+        await link.restart(spec);
+        const outcome = await untilSettled(this.roster, link, service, signal);
+        if (outcome.kind === 'up') return { kind: 'started', snapshot: this.snapshot };
+        if (outcome.kind === 'lost') return this.start({ ...options, only: [id] });
+        const failed = { service: this.snapshotOf(service), problem: outcome.problem, skipped: [] };
+        return { kind: 'failed', failures: [failed], snapshot: this.snapshot };
+      });
+    } catch (error) {
+      if (isCancelled(error)) return { kind: 'cancelled' };
+      throw error;
+    }
+  }
+
+  /** Restarts what runs, dependencies first, and starts what does not. A server that is not ours is left alone. */
+  async restartAll(options: Omit<StartOptions, 'only'> = {}): Promise<StartOutcome> {
+    await this.roster.refresh();
+    for (const service of this.plan.services) {
+      const snapshot = this.roster.get(service.id)?.snapshot;
+      if (!snapshot || !isRunning(snapshot.state) || snapshot.external) continue;
+      const outcome = await this.restart(service.id, options);
+      if (outcome.kind === 'cancelled' || outcome.kind === 'failed') return outcome;
+    }
+    const outcome = await this.start(options);
+    return outcome.kind === 'alreadyRunning' ? { kind: 'started', snapshot: outcome.snapshot } : outcome;
+  }
+
+  /** The service's last lines, from its supervisor. */
+  async tail(id: ServiceId, lines: number): Promise<readonly string[]> {
+    return (await this.roster.get(id)?.tail(lines)) ?? [];
+  }
+
+  logFile(id: ServiceId): string {
+    return join(this.dir, `${id}.log`);
+  }
+
+  /** Says goodbye for an editor that ends in order: should none come back, the services in its terminals end. */
+  async leave(): Promise<void> {
+    await Promise.all(this.roster.ids.map(id => this.roster.get(id)!.leave()));
+  }
+
+  dispose(): void {
+    this.disposal.abort();
+    this.store.dispose();
+  }
+
+  private get context(): StackContext {
+    const { dir, roster, tokens } = this;
+    const { plan, launcher, postgres } = this.options;
+    const disposal = this.disposal.signal;
+    return { dir, plan, roster, tokens, launcher, postgres, disposal, snapshot: () => this.snapshot };
+  }
+
+  private newRecovery(): Recovery {
+    const recovery = new Recovery({
+      context: () => this.context,
+      logger: this.options.logger,
+      start: (id, isDue) => this.startIf({ only: [id] }, isDue),
+      settle: id => withClaim(this.dir, START_CLAIM, this.disposal.signal, () => this.settle([id])),
+    });
+    this.store.add(this.roster.onLost(service => void recovery.recoverIfKilled(service.id, service)));
+    return recovery;
+  }
+
+  private settle(ids: readonly ServiceId[]): Promise<void> {
+    return settleKilled(this.context, ids, line => this.options.logger.info(line));
+  }
+
+  private signalOf(...signals: readonly (AbortSignal | undefined)[]): AbortSignal {
+    return AbortSignal.any([this.disposal.signal, ...signals.filter(signal => signal !== undefined)]);
+  }
+
+  private snapshotOf(service: PlannedService): ServiceSnapshot {
+    const live = this.roster.get(service.id)?.snapshot;
+    // A supervisor that was not told yet what to run knows no more than the service's id.
+    return live && live.host === ''
+      ? { ...live, label: service.label, host: service.host }
+      : (live ?? stoppedSnapshot(service));
+  }
+
+  private selected(only: readonly ServiceId[] | undefined): readonly PlannedService[] {
+    if (!only) return this.plan.services;
+    const wanted = new Set<ServiceId>(only);
+    // In dependency order, so walking backwards finds every dependency of a dependency.
+    for (const service of [...this.plan.services].reverse()) {
+      if (wanted.has(service.id)) for (const id of service.dependsOn) wanted.add(id);
+    }
+    return this.plan.services.filter(service => wanted.has(service.id));
+  }
+
+  private isUp(id: ServiceId): boolean {
+    return this.roster.get(id)?.snapshot.state.kind === 'healthy';
+  }
+
+  private async reporting(
+    services: readonly PlannedService[],
+    { onProgress }: Pick<StartOptions, 'onProgress'>,
+    operation: () => Promise<StartOutcome>,
+  ): Promise<StartOutcome> {
+    if (!onProgress) return operation();
+    const report = (): void => {
+      const progress = this.progressOf(services);
+      if (progress) onProgress(progress);
+    };
+    report();
+    const subscription = this.roster.onChange(report);
+    try {
+      return await operation();
+    } finally {
+      subscription.dispose();
+    }
+  }
+
+  private progressOf(services: readonly PlannedService[]): StartProgress | undefined {
+    const all = services.map(service => this.snapshotOf(service));
+    const waiting = all.filter(one => one.state.kind !== 'healthy');
+    const waitingFor = waiting.find(one => one.state.kind !== 'stopped') ?? waiting[0];
+    return waitingFor && { ready: all.length - waiting.length, total: all.length, waitingFor };
+  }
+
+  private onRosterChange(): void {
+    this.changed.fire(this.snapshot);
+    for (const service of this.plan.services) {
+      const snapshot = this.roster.get(service.id)?.snapshot;
+      if (snapshot?.external && snapshot.state.kind === 'unhealthy') void this.recovery?.recoverIfAway(service.id);
+    }
+  }
+}

@@ -1,0 +1,39 @@
+import { randomUUID } from 'node:crypto';
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { codeOf } from '../base/errors.ts';
+import type { ServiceId } from '../model/service.ts';
+
+/**
+ * How a stop is told to starts that are under way in other processes. A stop renews the token *before* it looks at
+ * what runs, a start compares it *after* it has started something: one of the two always sees the other.
+ */
+export class StopTokens {
+  constructor(private readonly dir: string) {}
+
+  /** Tells that everything, or these services, were stopped now. */
+  async renew(only: readonly ServiceId[] | undefined): Promise<void> {
+    const files = only ? only.map(id => this.file(id)) : [this.file()];
+    await Promise.all(files.map(file => writeFile(file, randomUUID(), { mode: 0o600 })));
+  }
+
+  /** Changes whenever everything is stopped, or this service. */
+  async read(id?: ServiceId): Promise<string> {
+    const files = id === undefined ? [this.file()] : [this.file(), this.file(id)];
+    return (await Promise.all(files.map(readIfThere))).join();
+  }
+
+  /** A service id has no dot, so that no service's files can be taken for these. */
+  private file(id?: ServiceId): string {
+    return join(this.dir, id === undefined ? '.stopped' : `.stopped.${id}`);
+  }
+}
+
+async function readIfThere(file: string): Promise<string> {
+  try {
+    return await readFile(file, 'utf8');
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT') return '';
+    throw error;
+  }
+}
