@@ -1,0 +1,25 @@
+export const HELP = `helix-ports: every workspace its own ports
+
+usage: helix-ports COMMAND [options]
+
+  find [START END] [SERVICE]  print one free port of a range, or of a service's band
+                              (api, orchestrator, worker, proxy); nothing else on stdout
+  start [--detach]            start this folder's services; Ctrl-C stops them.
+                              --detach leaves them running in the background
+  stop [SERVICE]              stop the services, or one of them
+  restart [SERVICE]           restart the services, or one of them
+  status [--json] [--watch]   what runs where
+  url [SERVICE]               print the address of a service (default: api)
+  logs SERVICE [--follow] [--lines N]
+                              print a service's output
+  env                         print the published variables as KEY=value lines
+
+options:
+  -C, --folder DIR   the workspace folder (default: the present one)
+  -y, --yes          start: fetch PostgreSQL with npm without asking, if none is installed
+  -h, --help         this text
+  -v, --version      the version
+
+exit codes: 0 done; 1 it did not work, and stderr says why; 2 wrong usage; 70 a defect; 130 ended by Ctrl-C
+
+It sees and controls what the editor started, and the editor what it started.`;

@@ -1,0 +1,88 @@
+import { UserError } from '../base/errors.ts';
+import { publishedValues } from '../model/publication.ts';
+import type { StackSnapshot } from '../model/service.ts';
+import { type CliContext, EXIT, UsageError } from './context.ts';
+import { followLog, printLog } from './follow.ts';
+import { backgroundLauncher, openStack } from './open-stack.ts';
+import { serviceOf } from './stack-commands.ts';
+import { statusJson, statusTable } from './status-table.ts';
+import type { Stack } from '../session/stack.ts';
+
+const look = (context: CliContext): Promise<Stack> => openStack(context, { keep: false, launcher: backgroundLauncher });
+
+const CLEAR_SCREEN = '\x1b[H\x1b[2J';
+
+/** Exit code 0 whatever the services' state: the question was answered. */
+export async function status(context: CliContext): Promise<number> {
+  const stack = await look(context);
+  const { json, watch } = context.options;
+  const isScreen = watch && !json && process.stdout.isTTY;
+  let shown = '';
+  const show = (snapshot: StackSnapshot): void => {
+    const text = json ? JSON.stringify(statusJson(snapshot)) : statusTable(snapshot);
+    // Not everything that changes is shown here.
+    if (text === shown) return;
+    shown = text;
+    context.out(isScreen ? `${CLEAR_SCREEN}${text}` : text);
+  };
+  show(stack.snapshot);
+  if (watch) {
+    stack.onChange(show);
+    return untilInterrupted();
+  }
+  stack.dispose();
+  return EXIT.ok;
+}
+
+export async function url(context: CliContext): Promise<number> {
+  const stack = await look(context);
+  const service = serviceOf(stack, context.words[0] ?? 'api');
+  stack.dispose();
+  if (!service.url) throw new UserError(`${service.id} has no address: it is ${service.state.kind}`);
+  context.out(service.url);
+  return EXIT.ok;
+}
+
+export async function env(context: CliContext): Promise<number> {
+  const stack = await look(context);
+  const values = publishedValues(stack.snapshot, stack.plan.publish);
+  stack.dispose();
+  for (const [name, value] of values) context.out(`${name}=${value}`);
+  return EXIT.ok;
+}
+
+export async function logs(context: CliContext): Promise<number> {
+  const [word] = context.words;
+  if (word === undefined) throw new UsageError('logs of which service?');
+  const lines = readLines(context.options.lines);
+  const stack = await look(context);
+  const { id } = serviceOf(stack, word);
+  const file = stack.logFile(id);
+  const position = await printLog(context, file, lines);
+  stack.dispose();
+  if (!context.options.follow) return EXIT.ok;
+  followLog(file, text => process.stdout.write(text), position);
+  return untilInterrupted();
+}
+
+function readLines(text: string | undefined): number {
+  if (text === undefined) return 100;
+  const lines = Number(text);
+  if (!Number.isInteger(lines) || lines < 0)
+    throw new UsageError(`--lines must be a whole number, not ${JSON.stringify(text)}`);
+  return lines;
+}
+
+function untilInterrupted(): Promise<number> {
+  // Something must keep the process up; the signal ends it.
+  const alive = setInterval(() => undefined, 1 << 30);
+  return new Promise(resolve => {
+    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+      process.once(signal, () => {
+        clearInterval(alive);
+        resolve(EXIT.interrupted);
+        setImmediate(() => process.exit(EXIT.interrupted));
+      });
+    }
+  });
+}

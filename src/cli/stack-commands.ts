@@ -1,0 +1,175 @@
+import { spawn } from 'node:child_process';
+import { coalesce } from '../base/async.ts';
+import { messageOf, UserError } from '../base/errors.ts';
+import { type ServiceId, type ServiceSnapshot } from '../model/service.ts';
+import { claim } from '../run/claim.ts';
+import { progressText } from '../session/progress-text.ts';
+import type { Stack } from '../session/stack.ts';
+import { type StartOutcome, type StartProgress } from '../session/stack.ts';
+import { type CliContext, EXIT } from './context.ts';
+import { followLogs } from './follow.ts';
+import { backgroundLauncher, openStack, publish } from './open-stack.ts';
+import { statusLine } from './status-table.ts';
+
+const KEEPER_CLAIM = '.keeper';
+
+/** In the foreground it keeps the stack until Ctrl-C; detached it leaves a keeper behind and returns. */
+export async function start(context: CliContext): Promise<number> {
+  const stack = await openStack(context, { keep: true, launcher: backgroundLauncher });
+  const interrupted = onInterrupt();
+  const shown = new Set<string>();
+  const subscription = stack.onChange(snapshot => {
+    for (const service of snapshot.services) showOnceHealthy(context, service, shown);
+  });
+  for (const service of stack.snapshot.services) showOnceHealthy(context, service, shown);
+  const outcome = await stack.start({ signal: interrupted.signal, onProgress: progressTo(context) });
+  const code = await conclude(context, stack, outcome);
+  if (code === EXIT.ok && !context.options.detach) return foreground(context, stack, interrupted);
+  subscription.dispose();
+  stack.dispose();
+  if (code === EXIT.ok) spawnKeeper(stack.plan.workspace);
+  return code;
+}
+
+/** Brings back supervisors that were killed and keeps `.env.local` right, until the stack is stopped. */
+export async function keep(context: CliContext): Promise<number> {
+  const stack = await openStack(context, { keep: true, launcher: backgroundLauncher });
+  const held = await claim(stack.dir, KEEPER_CLAIM);
+  if (held) {
+    publishOnChange(context, stack);
+    await untilAllStopped(stack);
+    await publish(stack);
+    await held.release();
+  }
+  stack.dispose();
+  return EXIT.ok;
+}
+
+export async function stop(context: CliContext): Promise<number> {
+  const stack = await openStack(context, { keep: false, launcher: backgroundLauncher });
+  const [word] = context.words;
+  const outcome = await stack.stop(word === undefined ? undefined : [serviceOf(stack, word).id]);
+  for (const { id, reason } of outcome.left) context.err(`${id} was left running: ${reason}`);
+  await publish(stack);
+  stack.dispose();
+  return EXIT.ok;
+}
+
+export async function restart(context: CliContext): Promise<number> {
+  const stack = await openStack(context, { keep: false, launcher: backgroundLauncher });
+  const interrupted = onInterrupt();
+  const options = { signal: interrupted.signal, onProgress: progressTo(context) };
+  const [word] = context.words;
+  const outcome = await (word === undefined
+    ? stack.restartAll(options)
+    : stack.restart(serviceOf(stack, word).id, options));
+  const code = await conclude(context, stack, outcome);
+  if (code === EXIT.ok) for (const service of stack.snapshot.services) context.out(statusLine(service));
+  stack.dispose();
+  return code;
+}
+
+/** @throws {UserError} naming the services that there are */
+export function serviceOf(stack: Stack, word: string): ServiceSnapshot {
+  const { services } = stack.snapshot;
+  const found = services.find(service => service.id === (word as ServiceId));
+  if (!found)
+    throw new UserError(`no service ${JSON.stringify(word)}; there are ${services.map(one => one.id).join(', ')}`);
+  return found;
+}
+
+async function foreground(context: CliContext, stack: Stack, interrupted: AbortController): Promise<number> {
+  publishOnChange(context, stack);
+  const logs = followLogs(context, stack);
+  await Promise.race([untilAllStopped(stack), aborted(interrupted.signal)]);
+  const code = interrupted.signal.aborted ? EXIT.interrupted : EXIT.ok;
+  if (interrupted.signal.aborted) {
+    context.err('stopping');
+    await stack.stop();
+  }
+  await publish(stack);
+  logs.dispose();
+  stack.dispose();
+  return code;
+}
+
+async function conclude(context: CliContext, stack: Stack, outcome: StartOutcome): Promise<number> {
+  await publish(stack).catch((error: unknown) => context.err(messageOf(error)));
+  switch (outcome.kind) {
+    case 'started':
+    case 'alreadyRunning':
+      return EXIT.ok;
+    case 'cancelled':
+      return EXIT.interrupted;
+    case 'failed':
+      for (const { service, problem, skipped } of outcome.failures) {
+        context.err(`${service.id} failed: ${problem.message}`);
+        for (const line of problem.lastLines) context.err(`    ${line}`);
+        if (skipped.length > 0) context.err(`not started because of it: ${skipped.join(', ')}`);
+      }
+      return EXIT.failed;
+  }
+}
+
+function showOnceHealthy(context: CliContext, service: ServiceSnapshot, shown: Set<string>): void {
+  const line = statusLine(service);
+  if (service.state.kind !== 'healthy' || shown.has(line)) return;
+  shown.add(line);
+  context.out(line);
+}
+
+const progressTo =
+  (context: CliContext) =>
+  (progress: StartProgress): void =>
+    context.progress(progressText(progress));
+
+/** Whoever writes over the file, or makes it writable again, does not tell. */
+const PUBLISH_AGAIN_MS = 2_000;
+
+function publishOnChange(context: CliContext, stack: Stack): void {
+  let problem = '';
+  const run = coalesce(async () => {
+    try {
+      await publish(stack);
+      problem = '';
+    } catch (error) {
+      if (problem !== messageOf(error)) context.err(messageOf(error));
+      problem = messageOf(error);
+    }
+  });
+  stack.onChange(() => void run());
+  setInterval(() => void run(), PUBLISH_AGAIN_MS).unref();
+  void run();
+}
+
+function untilAllStopped(stack: Stack): Promise<void> {
+  const allStopped = (): boolean => stack.snapshot.services.every(service => service.supervisorPid === undefined);
+  return new Promise(resolve => {
+    let timer: NodeJS.Timeout | undefined;
+    const look = (): void => {
+      clearTimeout(timer);
+      // A supervisor that was killed is gone for a moment too; it is brought back before this passes.
+      if (allStopped()) timer = setTimeout(() => (allStopped() ? resolve() : undefined), 3_000);
+    };
+    stack.onChange(look);
+    look();
+  });
+}
+
+function spawnKeeper(workspace: string): void {
+  const args = [process.argv[1]!, 'keep', '--folder', workspace];
+  spawn(process.execPath, args, { detached: true, stdio: 'ignore' }).unref();
+}
+
+/** The first Ctrl-C aborts; the second one ends the process at once, as usual. */
+function onInterrupt(): AbortController {
+  const controller = new AbortController();
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => controller.abort());
+  return controller;
+}
+
+const aborted = (signal: AbortSignal): Promise<void> =>
+  new Promise(resolve => {
+    if (signal.aborted) resolve();
+    signal.addEventListener('abort', () => resolve(), { once: true });
+  });
