@@ -1,0 +1,119 @@
+import { basename, dirname } from 'node:path';
+import * as vscode from 'vscode';
+import { coalesce } from '../base/async.ts';
+import { type Disposable, DisposableStore } from '../base/dispose.ts';
+import { messageOf } from '../base/errors.ts';
+import { Emitter } from '../base/event.ts';
+import type { Logger } from '../base/logger.ts';
+import { publishedValues } from '../model/publication.ts';
+import type { Plan } from '../model/plan.ts';
+import { publishEnvFile } from '../publish/publish-env-file.ts';
+import { type PostgresProvider, Stack } from '../session/stack.ts';
+import { SettingsPublisher } from './settings-publisher.ts';
+import { TerminalEnvironment } from './terminal-environment.ts';
+import { Terminals } from './terminals.ts';
+
+const RETRY_MS = 3_000;
+
+export interface FolderStackOptions {
+  readonly folder: vscode.WorkspaceFolder;
+  readonly plan: Plan;
+  readonly supervisorProgram: string;
+  readonly postgres: PostgresProvider;
+  readonly logger: Logger;
+  readonly environment: vscode.GlobalEnvironmentVariableCollection;
+  /** Shows that something could not be published; called once for each new reason. */
+  readonly onPublishProblem: (message: string) => void;
+  readonly terminalPrefix: () => string;
+}
+
+/** One workspace folder: its stack, its terminals, and what is published of it. */
+export class FolderStack implements Disposable {
+  readonly folder: vscode.WorkspaceFolder;
+  readonly stack: Stack;
+  readonly terminals: Terminals;
+  private readonly store = new DisposableStore();
+  private readonly changed = this.store.add(new Emitter<void>());
+  private readonly settings: SettingsPublisher;
+  private readonly terminalEnvironment: TerminalEnvironment;
+  private readonly problems = new Map<string, string>();
+
+  readonly onChange = this.changed.event;
+
+  /** Makes every publication agree with the stack. Changes that come meanwhile are answered by one more run. */
+  readonly publish = coalesce(() => this.publishNow());
+
+  constructor(private readonly options: FolderStackOptions) {
+    this.folder = options.folder;
+    this.terminals = this.store.add(new Terminals(options.folder, options.supervisorProgram, options.terminalPrefix));
+    this.stack = this.store.add(
+      new Stack({
+        plan: options.plan,
+        launcher: this.terminals,
+        postgres: options.postgres,
+        logger: options.logger,
+        keep: true,
+        isEditor: true,
+      }),
+    );
+    this.settings = new SettingsPublisher(options.folder);
+    this.terminalEnvironment = new TerminalEnvironment(options.folder, options.environment);
+    this.watchEnvFile(options.plan.publish.envFile);
+    this.store.add(
+      this.stack.onChange(() => {
+        this.changed.fire();
+        void this.publish();
+      }),
+    );
+  }
+
+  /** Finds what runs already and publishes it. */
+  async connect(): Promise<void> {
+    await this.stack.connect();
+    await this.publish();
+  }
+
+  dispose(): void {
+    this.store.dispose();
+  }
+
+  /** A file that could not be written may be writable by now; one that somebody overwrote gets its block back. */
+  private watchEnvFile(file: string | undefined): void {
+    if (file === undefined) return;
+    const timer = setInterval(() => {
+      if (this.problems.size > 0) void this.publish();
+    }, RETRY_MS);
+    const pattern = new vscode.RelativePattern(vscode.Uri.file(dirname(file)), basename(file));
+    const watcher = this.store.add(vscode.workspace.createFileSystemWatcher(pattern));
+    for (const event of [watcher.onDidChange, watcher.onDidCreate, watcher.onDidDelete]) {
+      this.store.add(event(() => void this.publish()));
+    }
+    this.store.add({ dispose: () => clearInterval(timer) });
+  }
+
+  private async publishNow(): Promise<void> {
+    const { plan, snapshot, dir } = this.stack;
+    const running = snapshot.services.some(service => service.readyPort !== undefined);
+    if (!running && plan.publish.keepOnStop) return;
+    const values = publishedValues(snapshot, plan.publish);
+    await this.attempt('.env.local', () => publishEnvFile(dir, plan.publish.envFile, values));
+    await this.attempt('settings', () =>
+      this.settings.publish(plan.publish.settings ? values.get('HELIX_API_URL') : undefined),
+    );
+    await this.attempt('terminals', () => Promise.resolve(this.terminalEnvironment.publish(values)));
+  }
+
+  /** One target that cannot be written does not keep the others from being right. */
+  private async attempt(target: string, write: () => Promise<void>): Promise<void> {
+    try {
+      await write();
+      this.problems.delete(target);
+    } catch (error) {
+      const message = messageOf(error);
+      if (this.problems.get(target) === message) return;
+      this.problems.set(target, message);
+      this.options.logger.error(`publishing to ${target} of ${this.folder.name}: ${message}`);
+      this.options.onPublishProblem(message);
+    }
+  }
+}

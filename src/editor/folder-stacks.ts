@@ -1,0 +1,127 @@
+import * as vscode from 'vscode';
+import { coalesce } from '../base/async.ts';
+import { type Disposable, DisposableStore } from '../base/dispose.ts';
+import { UserError } from '../base/errors.ts';
+import { Emitter } from '../base/event.ts';
+import type { Logger } from '../base/logger.ts';
+import { isRunning } from '../model/service.ts';
+import { CONFIG_FILE, loadPlan } from '../session/load-plan.ts';
+import type { PostgresProvider } from '../session/stack.ts';
+import { FolderStack } from './folder-stack.ts';
+import { CONTEXT_KEYS } from './ids.ts';
+import { planSettings } from './settings.ts';
+
+export interface FolderStacksOptions {
+  readonly supervisorProgram: string;
+  readonly postgres: PostgresProvider;
+  readonly logger: Logger;
+  readonly environment: vscode.GlobalEnvironmentVariableCollection;
+  readonly onProblem: (message: string) => void;
+}
+
+/** The stacks of all workspace folders that have a HELIX; follows folders and configurations as they change. */
+export class FolderStacks implements Disposable {
+  private readonly store = new DisposableStore();
+  private readonly stacks = new Map<string, FolderStack>();
+  private readonly invalid = new Map<string, UserError>();
+  private readonly context = new Map<string, boolean>();
+  private readonly changed = this.store.add(new Emitter<void>());
+
+  readonly onChange = this.changed.event;
+
+  constructor(private readonly options: FolderStacksOptions) {
+    this.store.add(vscode.workspace.onDidChangeWorkspaceFolders(() => void this.load()));
+    this.store.add(
+      vscode.workspace.onDidChangeConfiguration(event => {
+        if (event.affectsConfiguration('helix.publish') || event.affectsConfiguration('helix.postgres'))
+          void this.load();
+      }),
+    );
+    const watcher = this.store.add(vscode.workspace.createFileSystemWatcher(`**/{${CONFIG_FILE},.env}`));
+    this.store.add(watcher.onDidChange(() => void this.load()));
+    this.store.add(watcher.onDidCreate(() => void this.load()));
+    this.store.add(watcher.onDidDelete(() => void this.load()));
+    this.store.add(this.onChange(() => this.updateContext()));
+    this.store.add(vscode.workspace.onDidGrantWorkspaceTrust(() => void this.load()));
+  }
+
+  get all(): readonly FolderStack[] {
+    return [...this.stacks.values()].sort((a, b) => a.folder.index - b.folder.index);
+  }
+
+  get(folder: string): FolderStack | undefined {
+    return this.stacks.get(folder);
+  }
+
+  /** Why a folder's configuration cannot be used, to be shown when somebody asks for it. */
+  problemOf(folder: vscode.WorkspaceFolder): UserError | undefined {
+    return this.invalid.get(folder.uri.toString());
+  }
+
+  /** Reads every folder's plan anew. A folder whose configuration became invalid keeps running with its last one. */
+  readonly load = coalesce(() => this.loadAll());
+
+  private async loadAll(): Promise<void> {
+    const folders = (vscode.workspace.workspaceFolders ?? []).filter(folder => folder.uri.scheme === 'file');
+    const present = new Set(folders.map(folder => folder.uri.toString()));
+    for (const [key, stack] of this.stacks) {
+      if (present.has(key)) continue;
+      stack.dispose();
+      this.stacks.delete(key);
+    }
+    // Nothing of an untrusted workspace is read as something to run.
+    if (vscode.workspace.isTrusted) await Promise.all(folders.map(folder => this.loadFolder(folder)));
+    this.changed.fire();
+  }
+
+  dispose(): void {
+    this.store.dispose();
+    for (const stack of this.stacks.values()) stack.dispose();
+    this.stacks.clear();
+  }
+
+  private async loadFolder(folder: vscode.WorkspaceFolder): Promise<void> {
+    const key = folder.uri.toString();
+    this.invalid.delete(key);
+    try {
+      const plan = await loadPlan(folder.uri.fsPath, planSettings(folder));
+      const known = this.stacks.get(key);
+      if (!plan) return;
+      if (known) return known.stack.replacePlan(plan);
+      const owner = new FolderStack({
+        ...this.options,
+        folder,
+        plan,
+        onPublishProblem: this.options.onProblem,
+        terminalPrefix: () => (this.stacks.size > 1 ? `${folder.name}: ` : ''),
+      });
+      this.stacks.set(key, owner);
+      this.store.add(owner.onChange(() => this.changed.fire()));
+      await owner.connect();
+    } catch (error) {
+      if (!(error instanceof UserError)) throw error;
+      this.invalid.set(key, error);
+      this.options.logger.warn(error.message);
+    }
+  }
+
+  private updateContext(): void {
+    const services = this.all.flatMap(owner => owner.stack.snapshot.services);
+    const set = (key: string, value: boolean): void => {
+      if (this.context.get(key) === value) return;
+      this.context.set(key, value);
+      void vscode.commands.executeCommand('setContext', key, value);
+    };
+    set(CONTEXT_KEYS.loaded, true);
+    set(CONTEXT_KEYS.available, this.stacks.size > 0 || this.invalid.size > 0);
+    set(
+      CONTEXT_KEYS.running,
+      services.some(service => service.state.kind !== 'stopped'),
+    );
+    set(CONTEXT_KEYS.startable, services.some(service => !isRunning(service.state)) || this.invalid.size > 0);
+    set(
+      CONTEXT_KEYS.apiReady,
+      services.some(service => service.id === 'api' && service.url !== undefined),
+    );
+  }
+}

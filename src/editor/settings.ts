@@ -1,0 +1,45 @@
+import * as vscode from 'vscode';
+import * as z from 'zod/mini';
+import { UserError } from '../base/errors.ts';
+import { type PlanSettings } from '../session/load-plan.ts';
+
+/** Every setting that is read, with what it must be and how that is said. Defaults stand in package.json. */
+const SETTINGS = {
+  'publish.envFile': { schema: z.string(), must: 'a file name such as ".env.local", or "" for none' },
+  'publish.names': {
+    schema: z.record(z.string(), z.string()),
+    must: 'an object of names and templates such as { "VITE_HELIX_API_URL": "${url:api}" }',
+  },
+  'publish.settings': { schema: z.boolean(), must: 'true or false' },
+  'publish.keepOnStop': { schema: z.boolean(), must: 'true or false' },
+  'postgres.engine': {
+    schema: z.enum(['auto', 'system', 'embedded', 'external']),
+    must: '"auto", "system", "embedded" or "external"',
+  },
+} as const;
+
+type Name = keyof typeof SETTINGS;
+type Value<N extends Name> = z.infer<(typeof SETTINGS)[N]['schema']>;
+
+function read<N extends Name>(folder: vscode.WorkspaceFolder, name: N): Value<N> {
+  const value: unknown = vscode.workspace.getConfiguration('helix', folder.uri).get(name);
+  const parsed = SETTINGS[name].schema.safeParse(value);
+  if (parsed.success) return parsed.data as Value<N>;
+  throw new UserError(`The setting helix.${name} is ${JSON.stringify(value)}, but must be ${SETTINGS[name].must}.`, {
+    action: {
+      label: 'Open settings',
+      kind: 'command',
+      command: 'workbench.action.openSettings',
+      args: [`helix.${name}`],
+    },
+  });
+}
+
+/** The settings that shape a folder's plan. @throws {UserError} naming the one of the wrong type. */
+export const planSettings = (folder: vscode.WorkspaceFolder): PlanSettings => ({
+  envFile: read(folder, 'publish.envFile'),
+  names: read(folder, 'publish.names'),
+  publishSettings: read(folder, 'publish.settings'),
+  keepOnStop: read(folder, 'publish.keepOnStop'),
+  postgresEngine: read(folder, 'postgres.engine'),
+});

@@ -1,0 +1,55 @@
+import * as vscode from 'vscode';
+import { registerCommands } from './editor/commands.ts';
+import { FolderStacks } from './editor/folder-stacks.ts';
+import { COMMANDS, VIEW_SERVICES } from './editor/ids.ts';
+import { editorPostgres } from './editor/postgres.ts';
+import { Reporter } from './editor/reporter.ts';
+import { StatusBar } from './editor/status-bar.ts';
+import { ServiceTree } from './editor/tree.ts';
+import type { HelixApi } from './editor/api.ts';
+
+let active: FolderStacks | undefined;
+
+export function activate(context: vscode.ExtensionContext): HelixApi {
+  const log = vscode.window.createOutputChannel('HELIX', { log: true });
+  const reporter = new Reporter(log);
+  const dist = vscode.Uri.joinPath(context.extensionUri, 'dist');
+  const stacks = new FolderStacks({
+    supervisorProgram: vscode.Uri.joinPath(dist, 'supervisor.cjs').fsPath,
+    postgres: editorPostgres(context, log),
+    logger: log,
+    environment: context.environmentVariableCollection,
+    onProblem: message => reporter.warn(message),
+  });
+  active = stacks;
+  const tree = new ServiceTree(stacks);
+  const view = vscode.window.createTreeView(VIEW_SERVICES, { treeDataProvider: tree, showCollapseAll: true });
+  tree.attach(view);
+  context.subscriptions.push(log, stacks, tree, view, new StatusBar(stacks));
+  // Not waited for: reading configurations and looking for what runs must not hold up the editor. Commands wait for it.
+  const ready = load(stacks, reporter);
+  context.subscriptions.push(registerCommands({ stacks, reporter, log, ready, extensionUri: context.extensionUri }));
+  return { ready, stacks: () => stacks.all.map(owner => owner.stack.snapshot) };
+}
+
+async function load(stacks: FolderStacks, reporter: Reporter): Promise<void> {
+  try {
+    await stacks.load();
+    autoStart(stacks);
+  } catch (error) {
+    reporter.showError(error);
+  }
+}
+
+/** A reload comes back within seconds; a disabled or uninstalled extension does not, and its services then end. */
+export async function deactivate(): Promise<void> {
+  await Promise.all(active?.all.map(({ stack }) => stack.leave()) ?? []);
+}
+
+/** Not waited for: the progress is shown, and the extension is of use meanwhile. */
+function autoStart(stacks: FolderStacks): void {
+  for (const { folder } of stacks.all) {
+    if (!vscode.workspace.getConfiguration('helix', folder).get<boolean>('autoStart', false)) continue;
+    void vscode.commands.executeCommand(COMMANDS.start, { folder: folder.uri.toString() });
+  }
+}
