@@ -1,0 +1,12 @@
+import { join, resolve } from 'node:path';
+
+/** The root of the repository. The bundled file stands in out/test/support. */
+export const repoRoot = resolve(__dirname, '../../..');
+
+/** Where the build puts the compiled tests, and the runners their results. */
+export const outDir = join(repoRoot, 'out');
+
+export const screenshotsDir = join(outDir, 'screenshots');
+
+/** Downloads are kept here; `HELIX_VSCODE_CACHE` shares them between clones. */
+export const cacheDir = (): string => resolve(process.env['HELIX_VSCODE_CACHE'] ?? join(repoRoot, '.vscode-test'));
