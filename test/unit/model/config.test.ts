@@ -1,0 +1,424 @@
+import { strict as assert } from 'node:assert';
+import fc from 'fast-check';
+import { configJsonSchema, type ConfigProblem, parseConfig } from '../../../src/model/config.ts';
+
+/** The problems of a file, each as `line:column what`. */
+function problemsOf(source: string): string[] {
+  const parsed = parseConfig(source);
+  return parsed.ok ? [] : parsed.problems.map(one => `${one.line}:${one.column} ${one.message}`);
+}
+
+/** The text that the only problem points at, and what it says. */
+function problemAt(source: string): [text: string, message: string] {
+  const parsed = parseConfig(source);
+  assert(!parsed.ok, 'is refused');
+  assert.equal(parsed.problems.length, 1, JSON.stringify(parsed.problems, undefined, 1));
+  const [{ offset, length, message }] = parsed.problems;
+  return [source.slice(offset, offset + length), message];
+}
+
+const services = (inner: string): string => `{ "services": { ${inner} } }`;
+const api = (inner: string): string => services(`"api": { "command": ["run"], ${inner} }`);
+
+describe('configuration', () => {
+  it('is read with comments and trailing commas', () => {
+    const parsed = parseConfig(`\ufeff{
+      // The whole format.
+      "$schema": "./helix.config.schema.json",
+      "services": {
+        "postgres": { "type": "postgres", "readiness": { "timeoutSeconds": 120 }, },
+        "api": {
+          "label": "API",
+          "command": { "win32": ["py", "-m", "api"], "default": ["\${node}", "api.cjs", "$\${x}"] },
+          "cwd": "backend",
+          "env": { "API_PORT": "\${port}", "WORKERS": 2, "DEBUG": true, "DB": "\${port:postgres}", "H": "\${env:HOME}" },
+          "port": { "from": 9000, "to": 9010 },
+          "readiness": { "http": "/health", "status": 204, "expect": { "status": ["ok", null] }, "timeoutSeconds": 30.5 },
+          "dependsOn": ["postgres"],
+          "replicas": 2,
+          "restart": { "policy": "on-failure", "initialDelayMs": 100, "maxDelayMs": 1000, "maxExits": 3, "windowSeconds": 10, "resetSeconds": 5 },
+          "stopTimeoutSeconds": 3,
+          "tty": false,
+          "path": "/docs",
+        },
+        "worker": { "command": ["worker"], "port": false, "readiness": { "aliveSeconds": 0 } },
+      },
+      "publish": { "envFile": false, "names": { "VITE_HELIX_API_URL": "\${url:api}/v1" }, "settings": false, "keepOnStop": true },
+      "proxy": { "enabled": true, "engine": "nginx", "port": 8080, "strict": true },
+      "postgres": { "engine": "docker" },
+    }`);
+    assert(parsed.ok, JSON.stringify(parsed));
+    const { config } = parsed;
+    assert.deepEqual(Object.keys(config.services), ['postgres', 'api', 'worker']);
+    assert.deepEqual(
+      { ...config.services['api']?.env },
+      {
+        API_PORT: '${port}',
+        WORKERS: '2',
+        DEBUG: 'true',
+        DB: '${port:postgres}',
+        H: '${env:HOME}',
+      },
+    );
+    assert.equal(config.services['api']?.cwd, 'backend');
+    assert.equal(JSON.stringify(config.services['api']?.readiness?.expect), '{"status":["ok",null]}');
+    assert.equal(config.publish?.envFile, false);
+  });
+
+  describe('points at what is wrong', () => {
+    const rows: [name: string, source: string, at: string, message: RegExp][] = [
+      ['an unknown key', api('"comand": []'), '"comand"', /services\.api has no "comand"\. Did you mean "command"\?/],
+      [
+        'an unknown key at the top',
+        `{ "sevices": {}, "services": { "a": { "command": ["x"] } } }`,
+        '"sevices"',
+        /mean "services"/,
+      ],
+      [
+        'an unknown key deep down',
+        api('"port": { "from": 1, "to": 2, "too": 3 }'),
+        '"too"',
+        /port has no "too"\. Did you mean "to"/,
+      ],
+      ['an unknown key like no other', api('"zzzzzz": 1'), '"zzzzzz"', /has no "zzzzzz"\.$/],
+      ['a missing key', api('"port": { "from": 9000 }'), '"port"', /services\.api\.port needs "to"/],
+      ['nothing but braces', '{}', '{', /The configuration needs "services"/],
+      ['no services', services(''), '{  }', /services is empty/],
+      ['something else than an object', '[1]', '[1]', /must be an object, not a list/],
+      ['a wrong type', api('"cwd": 3'), '3', /services\.api\.cwd must be a string, not 3/],
+      [
+        'a command line',
+        services('"a": { "command": "node x" }'),
+        '"node x"',
+        /must be a list or an object, not "node x"/,
+      ],
+      ['an empty command', services('"a": { "command": [] }'), '[]', /command must not be empty/],
+      ['a command for no platform', services('"a": { "command": {} }'), '{}', /needs a command for a platform/],
+      ['no command', services('"a": {}'), '"a"', /a needs a "command"/],
+      ['a NUL', api('"label": "a\\u0000"'), '"a\\u0000"', /NUL/],
+      [
+        'an environment value',
+        api('"env": { "A": null }'),
+        'null',
+        /must be a string, a number or true or false, not null/,
+      ],
+      ['an environment name', api('"env": { "A=B": "x" }'), '"A=B"', /not a variable name/],
+      ['a service id', services('"Api 1": { "command": ["x"] }'), '"Api 1"', /not a service id/],
+      [
+        'an unknown band',
+        api('"port": "database"'),
+        '"database"',
+        /must be "api", "orchestrator", "worker", an object/,
+      ],
+      ['a port out of range', api('"port": 65536'), '65536', /must be at most 65535/],
+      ['half a port', api('"port": 80.5'), '80.5', /must be .* a whole number or false, not 80\.5/],
+      [
+        'a band upside down',
+        api('"port": { "from": 9010, "to": 9000 }'),
+        '{ "from": 9010, "to": 9000 }',
+        /"from" is greater than "to"/,
+      ],
+      [
+        'a port taken twice',
+        services('"a": { "command": ["x"], "port": 9000 }, "b": { "command": ["x"], "port": 9000 }'),
+        '9000',
+        /fixed port of a already/,
+      ],
+      [
+        "PostgreSQL's port taken twice",
+        services('"db": { "type": "postgres" }, "b": { "command": ["x"], "port": 5432 }'),
+        '5432',
+        /fixed port of db/,
+      ],
+      [
+        "the proxy's port taken",
+        `{ "services": { "a": { "command": ["x"], "port": 8080 } }, "proxy": { "enabled": true } }`,
+        '"proxy"',
+        /8080 is the fixed port of a/,
+      ],
+      ['replicas on one port', api('"port": 9000, "replicas": 2'), '2', /cannot share the fixed port 9000/],
+      [
+        'a command for PostgreSQL',
+        services('"db": { "type": "postgres", "command": ["x"] }'),
+        '"command"',
+        /is a PostgreSQL/,
+      ],
+      ['a band for PostgreSQL', services('"db": { "type": "postgres", "port": "api" }'), '"api"', /port is fixed/],
+      [
+        'readiness of PostgreSQL',
+        services('"db": { "type": "postgres", "readiness": { "tcp": true } }'),
+        '"tcp"',
+        /only "timeoutSeconds"/,
+      ],
+      ['two kinds of readiness', api('"readiness": { "http": "/", "log": "up" }'), '"log"', /Only one of http, log/],
+      ['a status of nothing', api('"readiness": { "tcp": true, "status": 200 }'), '"status"', /needs an "http" path/],
+      ['a URL for a path', api('"readiness": { "http": "http://x/" }'), '"http://x/"', /must begin with "\/"/],
+      [
+        'a wrong pattern',
+        api('"readiness": { "log": "(up" }'),
+        '"(up"',
+        /Invalid regular expression: .*Unterminated group/,
+      ],
+      [
+        'a port that nobody opens',
+        services('"w": { "command": ["x"], "readiness": { "tcp": true } }'),
+        '"tcp"',
+        /w has no port/,
+      ],
+      ['delays upside down', api('"restart": { "initialDelayMs": 9, "maxDelayMs": 8 }'), '9', /more than maxDelayMs/],
+      [
+        'an unknown policy',
+        api('"restart": { "policy": "maybe" }'),
+        '"maybe"',
+        /must be "always", "on-failure" or "never"/,
+      ],
+      [
+        'an unknown dependency',
+        services('"api": { "command": ["x"], "dependsOn": ["postgre"] }, "postgres": { "type": "postgres" }'),
+        '"postgre"',
+        /no service "postgre"\. Did you mean "postgres"/,
+      ],
+      ['a service that waits for itself', api('"dependsOn": ["api"]'), '"api"', /api → api/],
+      ['an unknown variable', api('"env": { "A": "x ${PORT}" }'), '${PORT}', /Unknown variable \$\{PORT\}\. There are/],
+      ['a variable without end', api('"env": { "A": "x ${port" }'), '${port', /has no "}"/],
+      ['a variable behind an escape', api('"env": { "A": "\\"${PORT}" }'), '"\\"${PORT}"', /Unknown variable/],
+      [
+        'an unknown service',
+        api('"env": { "A": "${url:orchestrater}" }'),
+        '${url:orchestrater}',
+        /no service "orchestrater"/,
+      ],
+      [
+        'a service without port',
+        services('"a": { "command": ["x", "${url:b}"], "dependsOn": ["b"] }, "b": { "command": ["x"] }'),
+        '${url:b}',
+        /b has no port/,
+      ],
+      ['no port of its own', services('"a": { "command": ["x", "${port}"] }'), '${port}', /a has no port/],
+      ['itself as a peer', api('"env": { "A": "${url:api}" }'), '${url:api}', /is api itself; use \$\{port\}/],
+      [
+        'a peer that may come later',
+        services('"api": { "command": ["x"] }, "b": { "command": ["x", "${url:api}"] }'),
+        '${url:api}',
+        /add "api" to its "dependsOn"/,
+      ],
+      [
+        'a variable where none is replaced',
+        api('"cwd": "${workspaceFolder}/x"'),
+        '${workspaceFolder}',
+        /not replaced in cwd/,
+      ],
+      [
+        'a published name',
+        `{ "services": { "a": { "command": ["x"] } }, "publish": { "names": { "A-B": "x" } } }`,
+        '"A-B"',
+        /not a variable name/,
+      ],
+      [
+        'a published variable',
+        `{ "services": { "a": { "command": ["x"] } }, "publish": { "names": { "A": "\${port}" } } }`,
+        '${port}',
+        /outside a service/,
+      ],
+      [
+        'a key twice',
+        services('"a": { "command": ["x"], "tty": true, "tty": false }'),
+        '"tty"',
+        /"tty" is there twice/,
+      ],
+      [
+        'a key with a meaning to JavaScript',
+        services('"__proto__": {}, "a": { "command": ["x"] }'),
+        '"__proto__"',
+        /cannot be a name here/,
+      ],
+      ['an empty file', '  \n', '', /The file is empty/],
+      ['a missing comma', '{ "services": { "a": { "command": ["x" "y"] } } }', '"y"', /comma expected/],
+      ['a missing end', '{ "services": {', '', /close brace expected/],
+    ];
+    for (const [name, source, at, message] of rows) {
+      it(name, () => {
+        const [found, said] = problemAt(source);
+        assert.match(said, message);
+        assert.equal(found, at);
+      });
+    }
+  });
+
+  it('tells of all problems at once, in their order, by line and column', () => {
+    const source = [
+      '{',
+      '  "services": {',
+      '    "api": { "command": ["x"], "ports": 1, "cwd": 7 },',
+      '    "a": { "command": ["x", "${url:nobody}"], "dependsOn": ["b"] },',
+      '    "b": { "command": ["x"], "dependsOn": ["c"], "tty": "no" },',
+      '    "c": { "command": ["x"], "dependsOn": ["a"] }',
+      '  },',
+      '  "postgress": {}',
+      '}',
+    ];
+    for (const eol of ['\n', '\r\n', '\r']) {
+      assert.deepEqual(problemsOf(source.join(eol)), [
+        '3:32 services.api has no "ports". Did you mean "port"?',
+        '3:51 services.api.cwd must be a string, not 7.',
+        '4:30 There is no service "nobody".',
+        '5:57 services.b.tty must be true or false, not "no".',
+        '6:44 These services wait for each other: a → b → c → a.',
+        '8:3 The configuration has no "postgress". Did you mean "postgres"?',
+      ]);
+    }
+  });
+
+  it('names each cycle once, and calls no diamond one', () => {
+    const of = (graph: Record<string, string[]>): string[] =>
+      problemsOf(
+        JSON.stringify({
+          services: Object.fromEntries(
+            Object.entries(graph).map(([id, dependsOn]) => [id, { command: ['x'], dependsOn }]),
+          ),
+        }),
+      ).map(text => text.replace(/^.*: /, ''));
+    assert.deepEqual(of({ a: ['b', 'c'], b: ['d'], c: ['d'], d: [] }), []);
+    assert.deepEqual(of({ a: ['b'], b: ['a', 'c'], c: ['d'], d: ['c'] }), ['a → b → a.', 'c → d → c.']);
+    const chain = Object.fromEntries(
+      Array.from({ length: 3000 }, (_, index) => [`s${index}`, [`s${(index + 1) % 3000}`]]),
+    );
+    assert.equal(of(chain).length, 1);
+  });
+
+  it('gives the editor a schema with words for every key', () => {
+    type Schema = {
+      type?: string;
+      description?: string;
+      properties?: Record<string, Schema>;
+      additionalProperties?: Schema | false;
+    };
+    const schema = configJsonSchema() as Schema;
+    const service = schema.properties?.['services']?.additionalProperties || {};
+    assert.deepEqual(Object.keys(schema.properties ?? {}), ['$schema', 'services', 'publish', 'proxy', 'postgres']);
+    const check = (at: string, one: Schema): void => {
+      assert.equal(one.additionalProperties, false, `${at} allows nothing unknown`);
+      for (const [key, inner] of Object.entries(one.properties ?? {})) {
+        assert(inner.description, `${at}.${key} is explained`);
+        if (inner.properties) check(`${at}.${key}`, inner);
+      }
+    };
+    check('', schema);
+    check('services', service);
+  });
+
+  describe('whatever stands there', () => {
+    const check = (source: string): void => {
+      const parsed = parseConfig(source);
+      if (parsed.ok) return;
+      const lines = source.replace(/^\ufeff/, '').split(/\r\n|\n|\r/);
+      for (const { line, column, offset, length, message } of parsed.problems satisfies readonly ConfigProblem[]) {
+        assert(line >= 1 && line <= lines.length, `line ${line} of ${lines.length}`);
+        assert(column >= 1 && column <= lines[line - 1]!.length + 1, `column ${column}`);
+        assert(offset >= 0 && length >= 0 && offset + length <= source.length);
+        assert(message.length > 0);
+      }
+    };
+    const key = fc.oneof(
+      fc.constantFrom(
+        'services',
+        'command',
+        'port',
+        'env',
+        'readiness',
+        'http',
+        'log',
+        'dependsOn',
+        'from',
+        'to',
+        'proxy',
+      ),
+      fc.constantFrom(
+        'publish',
+        'names',
+        'restart',
+        'policy',
+        'type',
+        '__proto__',
+        'constructor',
+        'api',
+        'a',
+        'expect',
+        '',
+      ),
+    );
+    const leaf = fc.oneof(
+      fc.constantFrom(
+        'api',
+        'a',
+        '${port}',
+        '${url:a}',
+        '${',
+        '$${',
+        '(',
+        '/x',
+        'postgres',
+        true,
+        false,
+        null,
+        0,
+        9000,
+        1e99,
+      ),
+      fc.string({ unit: 'binary' }),
+      fc.double(),
+    );
+    const { value } = fc.letrec(tie => ({
+      value: fc.oneof(
+        { maxDepth: 6 },
+        leaf,
+        fc.array(tie('value'), { maxLength: 3 }),
+        fc.dictionary(key, tie('value'), { maxKeys: 5 }),
+      ),
+    }));
+
+    it('bytes do no harm, and every refusal has a place', () => {
+      const bytes = fc.uint8Array({ maxLength: 200 }).map(array => Buffer.from(array).toString('utf8'));
+      const pieces = fc.array(
+        fc.constantFrom('{', '}', '[', ']', ',', ':', '"', '"a"', '//', '/*', '*/', '\n', '\r', '1', 'true', '\\'),
+      );
+      fc.assert(
+        fc.property(
+          fc.oneof(
+            bytes,
+            pieces.map(parts => parts.join('')),
+          ),
+          check,
+        ),
+        { numRuns: 1000 },
+      );
+      for (const open of ['[', '{"a":']) check(open.repeat(50_000));
+    });
+
+    it('JSON does no harm, and every refusal has a place', () => {
+      const service = fc.dictionary(key, value as fc.Arbitrary<unknown>, { maxKeys: 6 });
+      const config = fc
+        .record({ services: fc.dictionary(key, service, { maxKeys: 4 }) })
+        .map(one => JSON.stringify(one));
+      fc.assert(
+        fc.property(
+          fc.oneof(
+            value.map(one => JSON.stringify(one) ?? ''),
+            config,
+          ),
+          check,
+        ),
+        { numRuns: 1000 },
+      );
+    });
+
+    it('a large file of nonsense is told from a configuration', () => {
+      const nonsense = Object.fromEntries(
+        Array.from({ length: 20_000 }, (_, index) => [`key${index}`, { x: [index] }]),
+      );
+      const parsed = parseConfig(JSON.stringify({ services: { a: nonsense }, ...nonsense }));
+      assert(!parsed.ok);
+      assert.equal(parsed.problems.length, 100);
+    });
+  });
+});
