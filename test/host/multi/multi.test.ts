@@ -1,0 +1,45 @@
+import assert from 'node:assert/strict';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import * as vscode from 'vscode';
+import type { ServiceSnapshot } from '../../../src/model/service.ts';
+import type { StartOutcome } from '../../../src/session/stack.ts';
+import { waitFor } from '../../support/wait.ts';
+import { api, run } from '../helix.ts';
+
+describe('a workspace of two folders', () => {
+  const folders = (): readonly vscode.WorkspaceFolder[] => vscode.workspace.workspaceFolders!;
+  const target = (index: number): { folder: string } => ({ folder: folders()[index]!.uri.toString() });
+  const service = async (index: number): Promise<ServiceSnapshot> => (await api()).stacks()[index]!.services[0]!;
+  const setting = (index: number): string | undefined =>
+    vscode.workspace.getConfiguration('helix', folders()[index]!.uri).inspect<string>('apiUrl')?.workspaceFolderValue;
+
+  after(async () => {
+    await run('helix.stopAll');
+  });
+
+  it('has a stack for each, on different ports, each published in its own folder', async () => {
+    const outcomes = await Promise.all([0, 1].map(index => run<StartOutcome>('helix.start', target(index))));
+    assert.deepEqual(
+      outcomes.map(outcome => outcome.kind),
+      ['started', 'started'],
+    );
+    const [one, two] = [await service(0), await service(1)];
+    assert.notEqual(one.port, two.port);
+    for (const [index, { url }] of [one, two].entries()) {
+      assert.equal(setting(index), url);
+      assert.equal(await (await fetch(url!)).text(), folders()[index]!.name);
+      const env = await readFile(join(folders()[index]!.uri.fsPath, '.env.local'), 'utf8');
+      assert.ok(env.includes(`HELIX_API_URL=${url}\n`), env);
+    }
+  });
+
+  it('stops one without touching the other', async () => {
+    const { pid } = await service(1);
+    await run('helix.stopAll', target(0));
+    assert.equal((await service(0)).state.kind, 'stopped');
+    await waitFor('the first setting to be taken back', () => setting(0) === undefined);
+    assert.equal((await service(1)).pid, pid);
+    assert.equal(setting(1), (await service(1)).url);
+  });
+});
