@@ -1,0 +1,71 @@
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { launchBrowser } from '../support/browser.ts';
+import { readManifest } from '../support/npm.ts';
+import { ensureVscode, startVscode } from '../support/vscode.ts';
+import { type Bench, type BenchOptions, roundsOf } from './bench.ts';
+import { ms, spread, table } from './figures.ts';
+import type { ActivationTimes, HostEnv } from './host-env.ts';
+import { productionBuild } from './production-build.ts';
+import { BenchWindow } from './window.ts';
+
+export const activation: Bench = {
+  name: 'activation',
+  title: 'Activation of the extension in a real extension host',
+  method: `A real VS Code (server and workbench in a headless Chromium) with a production build of the extension. Each round opens a
+fresh window, and so a fresh extension host, on an empty folder; there the demo HELIX is copied into the folder and
+\`vscode.extensions.getExtension(…).activate()\` is timed, which loads the code and registers views and commands, and
+the promise \`ready\` of its API, by which the configuration has been read and what runs been looked for. Nothing of HELIX
+runs. Figures: ms, median (lowest–highest). Bar: under 50 ms.`,
+  run: measure,
+};
+
+async function measure(options: BenchOptions): Promise<string> {
+  const { scope, say } = options;
+  const rounds = roundsOf(options, 10, 3);
+  say('building for production');
+  const { folder: extension, dist } = await productionBuild(scope);
+  const { publisher, name } = await readManifest(extension);
+  const folder = await scope.folder('activation');
+  const results = join(folder, 'results');
+  await writeFile(results, '');
+  const env: HostEnv = {
+    HELIX_BENCH_EXTENSION: `${publisher}.${name}`,
+    HELIX_BENCH_RESULTS: results,
+    HELIX_BENCH_DEMO: join(dist, 'demo'),
+  };
+  const install = await ensureVscode('newest');
+  const vscode = await startVscode(install, {
+    testDriver: true,
+    env: { ...env, HELIX_PORTS_HOME: join(folder, 'home') },
+  });
+  scope.defer(() => vscode.dispose());
+  const browser = await launchBrowser();
+  scope.defer(() => browser.close());
+  for (let round = 0; round < rounds; round++) {
+    say(`window ${round + 1} of ${rounds}`);
+    const window = await BenchWindow.open(browser, vscode, {
+      folder: await scope.folder('workspace'),
+      extension,
+      program: 'host-activation',
+    });
+    await window.ended();
+    await window.close();
+  }
+  const lines = (await readFile(results, 'utf8')).trim().split('\n');
+  const times = lines.map(line => JSON.parse(line) as ActivationTimes);
+  const row = (label: string, values: readonly number[]): string[] => [label, spread(values), ms(values[0]!)];
+  return table(
+    [`VS Code ${install.product}`, 'all windows', 'the first one'],
+    [
+      row(
+        'activated',
+        times.map(one => one.activeMs),
+      ),
+      row(
+        'folders read, services found',
+        times.map(one => one.readyMs),
+      ),
+    ],
+  );
+}
