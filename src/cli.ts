@@ -11,6 +11,7 @@ const OPTIONS = {
   folder: { type: 'string', short: 'C' },
   detach: { type: 'boolean', short: 'd' },
   json: { type: 'boolean' },
+  csv: { type: 'boolean' },
   watch: { type: 'boolean', short: 'w' },
   follow: { type: 'boolean', short: 'f' },
   lines: { type: 'string', short: 'n' },
@@ -59,6 +60,11 @@ const COMMANDS: Readonly<Record<string, Command>> = {
     options: ['folder', 'follow', 'lines'],
     maxWords: 1,
     run: async context => (await import('./cli/look-commands.ts')).logs(context),
+  },
+  history: {
+    options: ['folder', 'json', 'csv'],
+    maxWords: 1,
+    run: async context => (await import('./cli/history.ts')).history(context),
   },
   env: {
     options: ['folder'],

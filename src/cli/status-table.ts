@@ -15,7 +15,11 @@ export function statusTable(stack: StackSnapshot): string {
     service.pid === undefined ? '-' : String(service.pid),
     String(service.restarts),
   ]);
-  const all = [['SERVICE', 'STATE', 'WHERE', 'PID', 'RESTARTS'], ...rows];
+  return tableOf([['SERVICE', 'STATE', 'WHERE', 'PID', 'RESTARTS'], ...rows]);
+}
+
+/** Columns as wide as their widest cell, two spaces between. */
+export function tableOf(all: readonly (readonly string[])[]): string {
   const widths = all[0]!.map((_, column) => Math.max(...all.map(row => row[column]!.length)));
   return all
     .map(row =>

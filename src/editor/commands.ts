@@ -40,6 +40,7 @@ const TABLE: Readonly<Record<string, Handler>> = {
   [COMMANDS.copyUrl]: copyUrl,
   [COMMANDS.showTerminal]: showTerminal,
   [COMMANDS.showLog]: showLog,
+  [COMMANDS.exportHistory]: exportHistory,
   [COMMANDS.openDemo]: ({ extensionUri }) => openDemoWorkspace(extensionUri),
 };
 
@@ -164,6 +165,13 @@ async function showLog(services: CommandServices, target: Target): Promise<void>
   const ref = target && ('service' in target || 'id' in target) ? resolve(services, target) : undefined;
   if (ref?.service) await showLogFile(ref.owner, ref.service);
   else services.log.show();
+}
+
+async function exportHistory(services: CommandServices, target: Target): Promise<void> {
+  const owner = await pickFolder(services, target);
+  if (!owner) return;
+  const { exportHistoryOf } = await import('./history.ts');
+  await exportHistoryOf(owner);
 }
 
 async function showLogFile(owner: FolderStack, service: ServiceSnapshot): Promise<void> {

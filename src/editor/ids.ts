@@ -12,6 +12,7 @@ export const COMMANDS = {
   copyUrl: 'helix.copyUrl',
   showTerminal: 'helix.showTerminal',
   showLog: 'helix.showLog',
+  exportHistory: 'helix.exportHistory',
   openDemo: 'helix.openDemo',
 } as const;
 

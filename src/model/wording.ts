@@ -52,6 +52,12 @@ export function formatDuration(ms: number): string {
   return h < 24 ? joined(h, 'h', min % 60, 'min') : joined(Math.floor(h / 24), 'd', h % 24, 'h');
 }
 
+/** A latency as people say it, of milliseconds: `0.7 ms`, `12 ms`, `1.5 s`. */
+export function formatLatency(ms: number): string {
+  if (ms < 10) return `${ms.toFixed(1)} ms`;
+  return ms < 1000 ? `${Math.round(ms)} ms` : `${(ms / 1000).toFixed(1)} s`;
+}
+
 const joined = (big: number, bigUnit: string, small: number, smallUnit: string): string =>
   small === 0 ? `${big} ${bigUnit}` : `${big} ${bigUnit} ${small} ${smallUnit}`;
 

@@ -1,5 +1,6 @@
 import { type Clock, untilAborted } from '../base/async.ts';
 import { isCancelled } from '../base/errors.ts';
+import type { HealthCheck } from '../model/health-history.ts';
 import type { Port } from '../model/port.ts';
 import { type Exit, httpUrl, type RunSpec } from '../model/service.ts';
 import { substitute } from '../model/variables.ts';
@@ -37,6 +38,7 @@ export interface AttemptOptions {
   readonly clock: Clock;
   readonly cadence: HealthCadence;
   readonly events: AttemptEvents;
+  readonly onCheck: (check: HealthCheck) => void;
 }
 
 export type AttemptEnd =
@@ -106,10 +108,11 @@ export class Attempt {
 
   /** Follows the live process until it ends, hangs, turns out not to have its port, or is interrupted. */
   private async watch(child: Child, pid: number, signal: AbortSignal): Promise<AttemptEnd> {
-    const { spec, port, processes, clock, cadence } = this.options;
+    const { spec, port, processes, clock, cadence, onCheck } = this.options;
     const over = new AbortController();
     const watching = AbortSignal.any([signal, over.signal]);
-    const watched: Watched = { spec, pid, port, lines: this.lines, processes, clock, cadence, signal: watching };
+    const { lines } = this;
+    const watched: Watched = { spec, pid, port, lines, processes, clock, cadence, onCheck, signal: watching };
     try {
       return await Promise.race([child.ended.then(endOf), this.follow(watched), untilAborted(watching)]);
     } catch (error) {

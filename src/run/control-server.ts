@@ -1,11 +1,13 @@
 import type { Socket } from 'node:net';
 import type { ServiceSnapshot } from '../model/service.ts';
 import type { Attendance } from './attendance.ts';
+import { ClientWatch } from './client-watch.ts';
 import type { OutputLog } from './output.ts';
 import {
   attendNotification,
   changedNotification,
   helloRequest,
+  historyRequest,
   leaveNotification,
   messageConnection,
   PROTOCOL_VERSION,
@@ -13,6 +15,7 @@ import {
   startRequest,
   stopRequest,
   tailRequest,
+  watchNotification,
 } from './protocol.ts';
 import type { Supervisor } from './supervisor.ts';
 
@@ -39,8 +42,10 @@ export class ControlServer {
     const subscription = supervisor.onChange((snapshot: ServiceSnapshot) => {
       void connection.sendNotification(changedNotification, snapshot).catch(() => undefined);
     });
+    const watch = new ClientWatch(connection, { health: supervisor.health, output: this.output });
     connection.onClose(() => {
       subscription.dispose();
+      watch.dispose();
       this.attendance?.lost(connection);
       connection.dispose();
     });
@@ -65,6 +70,8 @@ export class ControlServer {
       return null;
     });
     connection.onRequest(tailRequest, ({ lines }) => this.output.last(lines));
+    connection.onRequest(historyRequest, ({ limit }) => supervisor.health.history(limit));
+    connection.onNotification(watchNotification, request => watch.set(request));
     connection.listen();
   }
 }

@@ -13,7 +13,7 @@ const LOOK_AGAIN_MS = 500;
 
 /** A service that is not ours (a PostgreSQL that was there already): looked at, never started or ended. */
 export async function watchExternal(
-  watched: Pick<Watched, 'spec' | 'clock' | 'cadence' | 'signal'>,
+  watched: Pick<Watched, 'spec' | 'clock' | 'cadence' | 'signal' | 'onCheck'>,
   onChange: (change: ExternalChange) => void,
 ): Promise<AttemptResult> {
   const { spec, clock, cadence, signal } = watched;

@@ -2,6 +2,7 @@ import { closeSync, mkdirSync, openSync, renameSync, statSync, writeSync } from 
 import { dirname } from 'node:path';
 import { StringDecoder } from 'node:string_decoder';
 import { stripVTControlCharacters } from 'node:util';
+import { Emitter } from '../base/event.ts';
 
 export type OutputStream = 'stdout' | 'stderr';
 
@@ -10,6 +11,10 @@ export class OutputLog {
   private readonly lines: string[] = [];
   private readonly splitters = { stdout: new LineSplitter(), stderr: new LineSplitter() };
   private readonly file: RotatingFile;
+  private readonly completed = new Emitter<readonly string[]>();
+
+  /** Lines as they are completed, without colours. */
+  readonly onLines = this.completed.event;
 
   constructor(
     path: string,
@@ -24,6 +29,7 @@ export class OutputLog {
     const complete = this.splitters[stream].push(chunk);
     this.lines.push(...complete);
     if (this.lines.length > this.keep) this.lines.splice(0, this.lines.length - this.keep);
+    if (complete.length > 0) this.completed.fire(complete);
     return complete;
   }
 

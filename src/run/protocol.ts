@@ -9,6 +9,7 @@ import {
   SocketMessageReader,
   SocketMessageWriter,
 } from 'vscode-jsonrpc/node';
+import type { HealthCheck, HealthHistory } from '../model/health-history.ts';
 import type { RunSpec, ServiceSnapshot } from '../model/service.ts';
 
 /** JSON-RPC between a supervisor and its clients (editors, command lines), over the supervisor's claim. */
@@ -29,6 +30,19 @@ export const restartRequest = new RequestType<{ readonly spec?: RunSpec }, null,
 export const stopRequest = new RequestType<{ readonly exit: boolean }, null, void>('stop');
 /** The last lines of output. */
 export const tailRequest = new RequestType<{ readonly lines: number }, string[], void>('tail');
+
+/** The newest `limit` checks of this session, all that are kept without one, and the restarts. */
+export const historyRequest = new RequestType<{ readonly limit?: number }, HealthHistory, void>('history');
+
+/** What a client wants to be told beside `changed`. Nothing until it asks, so that a client that does not look costs nothing. */
+export interface WatchRequest {
+  readonly checks: boolean;
+  readonly output: boolean;
+}
+export const watchNotification = new NotificationType<WatchRequest>('watch');
+export const checkedNotification = new NotificationType<HealthCheck>('checked');
+/** Lines of output that were completed, in order; of a flood only the last ones. */
+export const outputNotification = new NotificationType<readonly string[]>('output');
 
 /** The client is an editor, and looks after the services in its terminals. */
 export const attendNotification = new NotificationType0('attend');

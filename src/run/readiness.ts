@@ -1,5 +1,6 @@
 import { type Clock, delay, throwIfAborted } from '../base/async.ts';
 import { UserError } from '../base/errors.ts';
+import type { HealthCheck } from '../model/health-history.ts';
 import type { Port } from '../model/port.ts';
 import type { RunSpec } from '../model/service.ts';
 import { canBind } from '../ports/probe.ts';
@@ -44,6 +45,8 @@ export interface Watched {
   readonly cadence: HealthCadence;
   /** Aborts when the process has ended or is to end; every wait rejects then. */
   readonly signal: AbortSignal;
+  /** Told of every check over the network. */
+  readonly onCheck?: (check: HealthCheck) => void;
 }
 
 export type ReadyOutcome =
@@ -122,12 +125,23 @@ async function whyNotReady({ spec, pid, processes }: Watched, port: Port, last: 
   return `${spec.label} never listened on ${port} within ${seconds(spec)}. Look at its output, or raise "timeoutSeconds".`;
 }
 
-export function checkPort(
-  { spec, cadence }: Pick<Watched, 'spec' | 'cadence'>,
+/** Every check goes through here, and so none is missing from the history. */
+export async function checkPort(
+  { spec, cadence, clock, signal, onCheck }: Pick<Watched, 'spec' | 'cadence' | 'clock' | 'signal' | 'onCheck'>,
   readiness: NetworkReadiness,
   port: Port,
 ): Promise<CheckResult> {
-  return check(readiness, { host: spec.host, port, timeoutMs: cadence.timeoutMs });
+  const at = clock.now();
+  const started = performance.now();
+  const result = await check(readiness, { host: spec.host, port, timeoutMs: cadence.timeoutMs });
+  // What a service answers while it is being ended says nothing about its health.
+  if (!signal.aborted)
+    onCheck?.(
+      result.ok
+        ? { at, port, latencyMs: result.latencyMs, outcome: 'ok' }
+        : { at, port, latencyMs: performance.now() - started, outcome: result.failure, reason: result.reason },
+    );
+  return result;
 }
 
 export function requiredPort({ spec, port }: Pick<Watched, 'spec' | 'port'>): Port {

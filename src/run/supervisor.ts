@@ -15,6 +15,7 @@ import { allocate, describeUse } from '../ports/allocate.ts';
 import type { Lease } from '../ports/lease.ts';
 import { Attempt, type AttemptEnd, type AttemptEvents, type AttemptResult } from './attempt.ts';
 import { BindRace } from './bind-race.ts';
+import { HealthLog } from './health-log.ts';
 import { watchExternal } from './external.ts';
 import type { OutputLog } from './output.ts';
 import type { ProcessIdentity } from './processes.ts';
@@ -70,6 +71,8 @@ export class Supervisor {
   private readonly changed = new Emitter<ServiceSnapshot>();
 
   readonly onChange = this.changed.event;
+  /** Every check and restart of this session. */
+  readonly health = new HealthLog();
 
   constructor(
     id: RunSpec['id'],
@@ -233,7 +236,9 @@ export class Supervisor {
       // Before there is a process: should this one be killed right now, it is known what was wanted.
       await this.record();
       const cadence = options.cadence ?? HEALTH_CADENCE;
-      const attempt = new Attempt({ ...options, spec, port, processes, clock, cadence, events: this.eventsOf(port) });
+      const events = this.eventsOf(port);
+      const onCheck = this.health.add;
+      const attempt = new Attempt({ ...options, spec, port, processes, clock, cadence, events, onCheck });
       return await attempt.run(signal);
     } catch (error) {
       if (isCancelled(error)) return INTERRUPTED;
@@ -269,7 +274,8 @@ export class Supervisor {
     if (spec.port.kind === 'fixed') this.update({ port: spec.port.port, readyPort: spec.port.port });
     await this.record();
     const cadence = this.options.cadence ?? HEALTH_CADENCE;
-    return watchExternal({ spec, cadence, signal, clock: this.clock }, change => {
+    const { clock, health } = this;
+    return watchExternal({ spec, cadence, signal, clock, onCheck: health.add }, change => {
       this.update({ state: change.state });
       this.options.say(change.message);
     });
@@ -353,7 +359,9 @@ export class Supervisor {
   private update(change: Partial<ServiceSnapshot>, without: readonly Passing[] = []): void {
     const next: Record<string, unknown> = { ...this.current, ...change };
     for (const key of without) delete next[key];
+    const before = this.current.restarts;
     this.current = next as unknown as ServiceSnapshot;
+    if (this.current.restarts > before) this.health.restarted({ at: this.clock.now(), reason: restartReason(change) });
     this.changed.fire(this.current);
   }
 }
@@ -381,6 +389,9 @@ function reasonOf(end: Ending): string {
       return 'its port was taken by another process';
   }
 }
+
+const restartReason = ({ state }: Partial<ServiceSnapshot>): string =>
+  state?.kind === 'backingOff' ? state.reason : 'asked for';
 
 const describeExit = (exit: Exit): string =>
   exit.signal ? `ended by ${exit.signal}` : `exited with code ${exit.code ?? 'unknown'}`;

@@ -3,19 +3,25 @@ import type { MessageConnection } from 'vscode-jsonrpc/node';
 import type { Disposable } from '../base/dispose.ts';
 import { Emitter } from '../base/event.ts';
 import { within } from '../base/async.ts';
+import { EMPTY_HISTORY, type HealthCheck, type HealthHistory } from '../model/health-history.ts';
 import type { RunSpec, ServiceId, ServiceSnapshot } from '../model/service.ts';
 import { connectHolder } from '../run/claim.ts';
 import {
   attendNotification,
   changedNotification,
+  checkedNotification,
   helloRequest,
+  historyRequest,
   leaveNotification,
   messageConnection,
+  outputNotification,
   PROTOCOL_VERSION,
   restartRequest,
   startRequest,
   stopRequest,
   tailRequest,
+  watchNotification,
+  type WatchRequest,
 } from '../run/protocol.ts';
 
 const HELLO_MS = 2_000;
@@ -25,6 +31,8 @@ export class ServiceLink implements Disposable {
   private readonly connection: MessageConnection;
   private readonly changed = new Emitter<ServiceSnapshot>();
   private readonly closed = new Emitter<void>();
+  private readonly checked = new Emitter<HealthCheck>();
+  private readonly printed = new Emitter<readonly string[]>();
   private isClosed = false;
   /** Known from the greeting on, and nobody gets hold of this object before that. */
   private latest: ServiceSnapshot | undefined;
@@ -32,10 +40,15 @@ export class ServiceLink implements Disposable {
   readonly onChange = this.changed.event;
   /** The supervisor is gone. */
   readonly onClose = this.closed.event;
+  /** Checks and lines of output, for as long as `watch` asks for them. */
+  readonly onCheck = this.checked.event;
+  readonly onOutput = this.printed.event;
 
   private constructor(private readonly socket: Socket) {
     this.connection = messageConnection(socket);
     this.connection.onNotification(changedNotification, snapshot => this.take(snapshot));
+    this.connection.onNotification(checkedNotification, check => this.checked.fire(check));
+    this.connection.onNotification(outputNotification, lines => this.printed.fire(lines));
     this.connection.onClose(() => this.close());
     this.connection.listen();
   }
@@ -89,9 +102,21 @@ export class ServiceLink implements Disposable {
     return this.connection.sendRequest(tailRequest, { lines });
   }
 
+  /** The newest `limit` checks of the session; none from a supervisor of an older version, which keeps none. */
+  history(limit?: number): Promise<HealthHistory> {
+    return this.connection.sendRequest(historyRequest, limit === undefined ? {} : { limit }).catch(() => EMPTY_HISTORY);
+  }
+
+  /** What this client is told from now on; replaces what it asked for before. */
+  watch(request: WatchRequest): void {
+    void this.connection.sendNotification(watchNotification, request).catch(() => undefined);
+  }
+
   dispose(): void {
     this.changed.dispose();
     this.closed.dispose();
+    this.checked.dispose();
+    this.printed.dispose();
     this.socket.destroy();
   }
 

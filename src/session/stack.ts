@@ -4,6 +4,7 @@ import { type Disposable, DisposableStore } from '../base/dispose.ts';
 import { isCancelled, UserError } from '../base/errors.ts';
 import { Emitter } from '../base/event.ts';
 import type { Logger } from '../base/logger.ts';
+import { EMPTY_HISTORY, type HealthHistory, type ServiceHistory } from '../model/health-history.ts';
 import type { Plan, PlannedService } from '../model/plan.ts';
 import {
   isRunning,
@@ -17,11 +18,13 @@ import { recordedServices } from '../run/record.ts';
 import { stackDir } from '../run/runtime-dir.ts';
 import type { Launcher, PostgresProvider, StartOptions, StartOutcome, StartProgress, StopOutcome } from './outcomes.ts';
 import { Recovery } from './recovery.ts';
+import type { ServiceLink } from './link.ts';
 import { Roster } from './roster.ts';
 import { fillSpec } from './spec.ts';
 import { type StackContext, StartRun, untilSettled } from './start-run.ts';
 import { settleKilled, stopPresent } from './stopping.ts';
 import { StopTokens } from './stop-tokens.ts';
+import { type Watcher, Watchers } from './watchers.ts';
 
 export type * from './outcomes.ts';
 
@@ -52,6 +55,7 @@ export class Stack implements Disposable {
   private readonly starts = new Set<AbortController>();
   private readonly tokens: StopTokens;
   private readonly recovery: Recovery | undefined;
+  private readonly watchers = new Watchers(() => this.roster.ids.map(id => this.roster.get(id)!));
 
   readonly onChange = this.changed.event;
 
@@ -59,7 +63,11 @@ export class Stack implements Disposable {
     this.dir = stackDir(options.plan.workspace);
     this.tokens = new StopTokens(this.dir);
     const ids = (): ServiceId[] => this.plan.services.map(service => service.id);
-    this.roster = this.store.add(new Roster(this.dir, ids, link => (options.isEditor ? link.attend() : undefined)));
+    const onLink = (link: ServiceLink): void => {
+      if (options.isEditor) link.attend();
+      this.watchers.attach(link);
+    };
+    this.roster = this.store.add(new Roster(this.dir, ids, onLink));
     this.store.add(this.roster.onChange(() => this.onRosterChange()));
     this.recovery = options.keep ? this.newRecovery() : undefined;
   }
@@ -195,6 +203,21 @@ export class Stack implements Disposable {
   /** The service's last lines, from its supervisor. */
   async tail(id: ServiceId, lines: number): Promise<readonly string[]> {
     return (await this.roster.get(id)?.tail(lines)) ?? [];
+  }
+
+  /** The service's newest `limit` checks of this session, from its supervisor. */
+  async history(id: ServiceId, limit?: number): Promise<HealthHistory> {
+    return (await this.roster.get(id)?.history(limit)) ?? EMPTY_HISTORY;
+  }
+
+  /** All services' checks of this session, in the order of the plan. */
+  histories(): Promise<readonly ServiceHistory[]> {
+    return Promise.all(this.snapshot.services.map(async ({ id }) => ({ id, ...(await this.history(id)) })));
+  }
+
+  /** Tells of checks and output as they come, until it is disposed. */
+  watch(watcher: Watcher): Disposable {
+    return this.watchers.add(watcher);
   }
 
   logFile(id: ServiceId): string {

@@ -76,6 +76,7 @@ describe('helix-ports', function () {
       ['status', '--nonsense'],
       ['logs'],
       ['logs', 'api', '--lines', 'many'],
+      ['history', '--json', '--csv'],
     ]) {
       await refuses(args, 2, hint);
     }
@@ -84,7 +85,7 @@ describe('helix-ports', function () {
   it('prints help and version', async () => {
     const help = await cli('--help');
     assert.equal(help.code, 0);
-    for (const word of ['find', 'start', 'stop', 'restart', 'status', 'url', 'logs', 'env', 'exit codes']) {
+    for (const word of ['find', 'start', 'stop', 'restart', 'status', 'url', 'logs', 'history', 'env', 'exit codes']) {
       assert.ok(help.stdout.includes(word), word);
     }
     const { version } = JSON.parse(await readFile(join(repository, 'package.json'), 'utf8')) as { version: string };
@@ -96,10 +97,17 @@ describe('helix-ports', function () {
     assert.equal(status.code, 0, status.stderr);
     const { services } = JSON.parse(status.stdout) as { services: object[] };
     assert.deepEqual(services, [{ id: 'api', state: 'stopped', port: null, url: null, pid: null, restarts: 0 }]);
+    const none = { code: 0, stdout: 'service,time,latencyMs,outcome,port,reason\n', stderr: '' };
+    assert.deepEqual(await cli('history', '--csv'), none);
+    const json = await cli('history', 'api', '--json');
+    assert.deepEqual((JSON.parse(json.stdout) as { services: object[] }).services, [
+      { id: 'api', dropped: 0, checks: [], restarts: [] },
+    ]);
     assert.deepEqual(await cli('env'), { code: 0, stdout: '', stderr: '' });
     assert.deepEqual(await cli('stop'), { code: 0, stdout: '', stderr: '' });
     await refuses(['url'], 1, /^helix-ports: api has no address: it is stopped\n$/);
     await refuses(['logs', 'api'], 1, /there is no log yet/);
+    await refuses(['history', 'nobody'], 1, /no service "nobody"/);
     await refuses(['restart', 'nobody'], 1, /no service "nobody"; there are api/);
     await refuses(['status', '--folder', join(folder, 'missing')], 1, /cannot be read/);
   });
