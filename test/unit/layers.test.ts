@@ -12,6 +12,7 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
   run: ['base', 'model', 'ports'],
   publish: ['base', 'model', 'run'],
   postgres: ['base', 'model', 'ports', 'run'],
+  proxy: ['base', 'model'],
   session: ['base', 'model', 'ports', 'run', 'publish', 'postgres'],
   cli: ['base', 'model', 'ports', 'run', 'publish', 'postgres', 'session'],
   editor: ['base', 'model', 'ports', 'run', 'publish', 'postgres', 'session'],
