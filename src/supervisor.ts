@@ -2,6 +2,7 @@ import { userInfo } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { messageOf } from './base/errors.ts';
+import { FAULT_VARIABLE, faultPoint } from './base/fault.ts';
 import { isRunning, type ServiceId, toServiceId } from './model/service.ts';
 import { Attendance } from './run/attendance.ts';
 import { claim, type Claim } from './run/claim.ts';
@@ -28,6 +29,7 @@ const say = (line: string): void => {
 function serviceEnvironment(): NodeJS.ProcessEnv {
   const env = { ...process.env };
   delete env['ELECTRON_RUN_AS_NODE'];
+  delete env[FAULT_VARIABLE];
   // Through a pipe a program believes that nobody looks; the terminal behind it shows colours and wants lines at once.
   if (process.stdout.isTTY && env['NO_COLOR'] === undefined) env['FORCE_COLOR'] ??= '1';
   env['PYTHONUNBUFFERED'] ??= '1';
@@ -103,6 +105,7 @@ async function supervise(dir: string, id: ServiceId, inEditor: boolean): Promise
     say(`${id} of this workspace is run by another supervisor already`);
     process.exit(0);
   }
+  faultPoint('supervisor.claimed');
   // A terminal that the editor brought back after a restart finds nobody who tells it what to run.
   setTimeout(() => {
     if (control.wasUsed) return;

@@ -4,6 +4,7 @@ import { access, constants, lstat, open, readFile, realpath, rename, rm, stat } 
 import { dirname } from 'node:path';
 import { delay } from '../base/async.ts';
 import { codeOf, messageOf, UserError } from '../base/errors.ts';
+import { faultPoint } from '../base/fault.ts';
 import { applyBlock, readBlock } from './env-block.ts';
 
 export interface EnvFileResult {
@@ -110,6 +111,7 @@ async function replace(file: string, seen: Seen, content: Buffer): Promise<boole
   try {
     await assertWritable(file, seen);
     await write(temporary, content, seen.info);
+    faultPoint('envFile.halfWritten');
     if (!isUnchanged(seen, await look(file))) return false;
     await renameOver(temporary, seen.target);
     return true;

@@ -1,3 +1,4 @@
+import { faultPoint } from '../base/fault.ts';
 import { withClaim } from '../run/claim.ts';
 import { envBlockSays, writeEnvBlock } from './env-file.ts';
 
@@ -15,4 +16,5 @@ export async function publishEnvFile(
   // Mostly there is nothing to do, and then nobody has to wait for anybody.
   if (file === undefined || (await envBlockSays(file, values))) return;
   await withClaim(dir, CLAIM, undefined, () => writeEnvBlock(file, values));
+  faultPoint('client.published');
 }

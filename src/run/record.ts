@@ -3,6 +3,7 @@ import { readdir, readFile, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import writeFileAtomic from 'write-file-atomic';
 import * as z from 'zod/mini';
+import { faultPoint } from '../base/fault.ts';
 import { isPort, type Port } from '../model/port.ts';
 import { SERVICE_ID_PATTERN, type ServiceId } from '../model/service.ts';
 
@@ -56,7 +57,11 @@ export async function recordedServices(dir: string): Promise<ServiceId[]> {
 export async function writeRecord(dir: string, record: ServiceRecord): Promise<void> {
   const path = recordPath(dir, record.service as ServiceId);
   const write = (): Promise<unknown> =>
-    writeFileAtomic(path, `${JSON.stringify(record)}\n`, { mode: 0o600, fsync: false });
+    writeFileAtomic(path, `${JSON.stringify(record)}\n`, {
+      mode: 0o600,
+      fsync: false,
+      tmpfileCreated: () => faultPoint('record.halfWritten'),
+    });
   try {
     await write();
   } catch (error) {

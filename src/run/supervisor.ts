@@ -1,6 +1,7 @@
 import { type Clock, delay, systemClock } from '../base/async.ts';
 import { isCancelled, messageOf, UserError } from '../base/errors.ts';
 import { Emitter } from '../base/event.ts';
+import { faultPoint } from '../base/fault.ts';
 import { inBand, type Port } from '../model/port.ts';
 import { RestartPolicy } from '../model/restart-policy.ts';
 import {
@@ -233,6 +234,7 @@ export class Supervisor {
       if (!spec.command) return await this.lookAfter(spec, signal);
       const port = await this.ensureLease(spec, race, signal);
       if (signal.aborted) return INTERRUPTED;
+      faultPoint('supervisor.leased');
       // Before there is a process: should this one be killed right now, it is known what was wanted.
       await this.record();
       const cadence = options.cadence ?? HEALTH_CADENCE;
@@ -250,14 +252,17 @@ export class Supervisor {
     const { say } = this.options;
     return {
       onStarted: async identity => {
+        faultPoint('supervisor.spawned');
         this.child = identity;
         this.update({ pid: identity.pid, startedAt: this.clock.now() });
         say(`pid ${identity.pid}${port === undefined ? '' : ` on port ${port}`}`);
         await this.record();
+        faultPoint('supervisor.recorded');
       },
       onHealthy: url => {
         const found = { ...(port === undefined ? {} : { readyPort: port }), ...(url === undefined ? {} : { url }) };
         this.update({ state: { kind: 'healthy', since: this.clock.now() }, ...found });
+        faultPoint('supervisor.healthy');
         say(url === undefined ? 'healthy' : `healthy on ${url}`);
       },
       onUnhealthy: reason => this.update({ state: { kind: 'unhealthy', since: this.clock.now(), reason } }),

@@ -1,6 +1,7 @@
 import { ResponseError } from 'vscode-jsonrpc/node';
 import { throwIfAborted } from '../base/async.ts';
 import { CancelledError, isCancelled, UserError } from '../base/errors.ts';
+import { faultPoint } from '../base/fault.ts';
 import type { Plan, PlannedService } from '../model/plan.ts';
 import { isRunning, type Problem, type RunSpec, type ServiceId, type StackSnapshot } from '../model/service.ts';
 import { isClaimed } from '../run/claim.ts';
@@ -71,6 +72,7 @@ export class StartRun {
     ];
     try {
       await Promise.all(this.services.map(service => this.launch(service)));
+      faultPoint('client.launched');
       for (const service of this.services) this.outcomes.set(service.id, this.afterDependencies(service));
       const settled = await Promise.allSettled(this.outcomes.values());
       await this.haltIfStopped();
@@ -137,6 +139,7 @@ export class StartRun {
       if (!fine) {
         const spec = await this.specFor(service);
         await (external ? link.restart(spec) : link.start(spec));
+        faultPoint('client.specSent');
         if (await this.wasStopped(service.id)) {
           await link.stop({ exit: true });
           return stoppedMeanwhile(service.label);
