@@ -617,7 +617,9 @@ function variableProblem(
   const isPeer = argument !== undefined && (kind === 'url' || kind === 'port');
   if (isPeer) return peerProblem(argument, written, self, services);
   const isOwn =
-    argument === undefined ? ['port', 'node', 'workspaceFolder'].includes(kind) : kind === 'env' && argument !== '';
+    argument === undefined
+      ? ['port', 'host', 'node', 'python', 'workspaceFolder'].includes(kind)
+      : kind === 'env' && argument !== '';
   if (!written.endsWith('}')) return `"${written}" has no "}". For the characters themselves write "$\${".`;
   if (!isOwn) return `Unknown variable ${written}. There are ${VARIABLES}; for the characters themselves write "$\${".`;
   if (self === undefined) return `${written} has no value outside a service; use \${url:ID} or \${port:ID}.`;

@@ -90,7 +90,7 @@ function plannedService(id: ServiceId, service: ServiceConfig, context: PlanCont
     workspace: context.workspace,
     cwd: inside(context.workspace, service.cwd ?? '.'),
     env: service.env ?? {},
-    host: LOOPBACK,
+    host: id === 'api' ? apiHost(service, context) : LOOPBACK,
     dependsOn: (service.dependsOn ?? []).map(toServiceId),
     stopTimeoutMs: (service.stopTimeoutSeconds ?? DEFAULT_STOP_SECONDS) * 1000,
     readyTimeoutMs: (service.readiness?.timeoutSeconds ?? DEFAULT_READY_SECONDS) * 1000,
@@ -137,6 +137,17 @@ function postgresPort(service: ServiceConfig, { env }: PlanContext): Port {
   if (!isPort(value))
     throw new UserError(`POSTGRES_PORT is ${JSON.stringify(text)}, not a port (1 to 65535). Correct it in .env.`);
   return value;
+}
+
+/** A host's name or an address; what it is called by. */
+const HOST = /^[A-Za-z0-9:._-]+$/;
+
+/** Loopback unless the configuration, the process or `.env` asks for more. */
+function apiHost(service: ServiceConfig, { env }: PlanContext): string {
+  const configured = service.env?.['API_HOST']?.trim();
+  const host = configured && !configured.includes('$') ? configured : env['API_HOST']?.trim() || LOOPBACK;
+  if (HOST.test(host)) return host;
+  throw new UserError(`API_HOST is ${JSON.stringify(host)}, not an address. Use ${LOOPBACK}, or leave it empty.`);
 }
 
 function portRequest(id: ServiceId, service: ServiceConfig): PortRequest {

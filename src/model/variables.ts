@@ -6,6 +6,10 @@ export interface VariableLookup {
   readonly port?: number | string;
   /** `${node}`: a Node that can be started. */
   readonly node?: string;
+  /** `${python}`: the Python of the service's folder. */
+  readonly python?: string;
+  /** `${host}`: the address that the service listens on. */
+  readonly host?: string;
   /** `${workspaceFolder}` */
   readonly workspaceFolder?: string;
   /** `${url:ID}` */
@@ -27,7 +31,7 @@ export interface Variable {
 }
 
 /** For messages. */
-export const VARIABLES = '${port}, ${url:ID}, ${port:ID}, ${env:NAME}, ${node}, ${workspaceFolder}';
+export const VARIABLES = '${port}, ${host}, ${url:ID}, ${port:ID}, ${env:NAME}, ${python}, ${node}, ${workspaceFolder}';
 
 export const variablesOf = (template: string): Variable[] => partsOf(template).filter(part => typeof part !== 'string');
 
@@ -109,6 +113,10 @@ function valueOf({ kind, argument }: Variable, lookup: VariableLookup): string |
       return lookup.port?.toString();
     case 'node':
       return lookup.node;
+    case 'python':
+      return lookup.python;
+    case 'host':
+      return lookup.host;
     case 'workspaceFolder':
       return lookup.workspaceFolder;
     case 'url:':

@@ -1,4 +1,5 @@
 import type { Plan, PlannedService } from '../model/plan.ts';
+import type { Interpreter } from '../model/python.ts';
 import type { Problem, RunSpec, ServiceId, ServiceSnapshot, StackSnapshot } from '../model/service.ts';
 
 /** How supervisors come into being: in an editor's terminals, or as processes of the command line. */
@@ -16,6 +17,9 @@ export interface PostgresProvider {
   /** How many others are connected to this server, which is about to be stopped. */
   otherClients(service: PlannedService, plan: Plan): Promise<number>;
 }
+
+/** The Python that a plan's services run with, as it is now: environments are made, chosen and removed meanwhile. */
+export type PythonProvider = (plan: Plan) => Promise<Interpreter>;
 
 export interface StartProgress {
   readonly ready: number;

@@ -1,13 +1,18 @@
 import { UserError } from '../base/errors.ts';
 import type { Plan, PlannedService } from '../model/plan.ts';
 import { httpUrl, type RunSpec, type ServiceSnapshot, type StackSnapshot } from '../model/service.ts';
-import { substituteKnown } from '../model/variables.ts';
+import { substituteKnown, variablesOf } from '../model/variables.ts';
 
 /**
  * The spec to hand to a supervisor: peers' addresses and the environment's values are filled in, `${port}` and
  * `${node}` stay for the supervisor, which alone knows them.
  */
-export function fillSpec(service: PlannedService, stack: StackSnapshot, env: Plan['environment']): RunSpec {
+export function fillSpec(
+  service: PlannedService,
+  stack: StackSnapshot,
+  env: Plan['environment'],
+  python?: string,
+): RunSpec {
   const peer = (id: string): ServiceSnapshot & { readonly port: number } => {
     const found = stack.services.find(one => one.id === id);
     if (found?.port === undefined)
@@ -19,7 +24,9 @@ export function fillSpec(service: PlannedService, stack: StackSnapshot, env: Pla
       url: id => httpUrl(peer(id).host, peer(id).port),
       portOf: id => String(peer(id).port),
       env: name => env[name] ?? '',
+      host: service.host,
       workspaceFolder: service.workspace,
+      ...(python === undefined ? {} : { python }),
     });
   const { kind: _kind, dependsOn: _dependsOn, openPath: _openPath, command, env: variables, ...rest } = service;
   return {
@@ -28,3 +35,7 @@ export function fillSpec(service: PlannedService, stack: StackSnapshot, env: Pla
     env: Object.fromEntries(Object.entries(variables).map(([name, value]) => [name, fill(value)])),
   };
 }
+
+/** Whether the service runs with the folder's Python, which then has to be found first. */
+export const wantsPython = ({ command, env }: PlannedService): boolean =>
+  [...command, ...Object.values(env)].some(template => variablesOf(template).some(one => one.kind === 'python'));

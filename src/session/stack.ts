@@ -16,11 +16,20 @@ import {
 import { claim, withClaim } from '../run/claim.ts';
 import { recordedServices } from '../run/record.ts';
 import { stackDir } from '../run/runtime-dir.ts';
-import type { Launcher, PostgresProvider, StartOptions, StartOutcome, StartProgress, StopOutcome } from './outcomes.ts';
+import type {
+  Launcher,
+  PostgresProvider,
+  PythonProvider,
+  StartOptions,
+  StartOutcome,
+  StartProgress,
+  StopOutcome,
+} from './outcomes.ts';
+import { pythonOf } from './python.ts';
 import { Recovery } from './recovery.ts';
 import type { ServiceLink } from './link.ts';
 import { Roster } from './roster.ts';
-import { fillSpec } from './spec.ts';
+import { fillSpec, wantsPython } from './spec.ts';
 import { type StackContext, StartRun, untilSettled } from './start-run.ts';
 import { settleKilled, stopPresent } from './stopping.ts';
 import { StopTokens } from './stop-tokens.ts';
@@ -32,6 +41,8 @@ export interface StackOptions {
   readonly plan: Plan;
   readonly launcher: Launcher;
   readonly postgres: PostgresProvider;
+  /** How Python is found; by the folder, `.env` and the PATH without it. */
+  readonly python?: PythonProvider;
   readonly logger: Logger;
   /** Bring back supervisors that were killed. An editor and a running `start` do, a look at the status does not. */
   readonly keep: boolean;
@@ -171,7 +182,8 @@ export class Stack implements Disposable {
     }
     const signal = this.signalOf(options.signal);
     const isPostgres = service.kind === 'postgres';
-    const spec = isPostgres ? undefined : fillSpec(service, this.snapshot, this.plan.environment);
+    const path = wantsPython(service) ? (await this.context.python(this.plan)).path : undefined;
+    const spec = isPostgres ? undefined : fillSpec(service, this.snapshot, this.plan.environment, path);
     try {
       return await this.reporting([service], options, async () => {
         await link.restart(spec);
@@ -236,9 +248,9 @@ export class Stack implements Disposable {
 
   private get context(): StackContext {
     const { dir, roster, tokens } = this;
-    const { plan, launcher, postgres } = this.options;
+    const { plan, launcher, postgres, python = pythonOf } = this.options;
     const disposal = this.disposal.signal;
-    return { dir, plan, roster, tokens, launcher, postgres, disposal, snapshot: () => this.snapshot };
+    return { dir, plan, roster, tokens, launcher, postgres, python, disposal, snapshot: () => this.snapshot };
   }
 
   private newRecovery(): Recovery {

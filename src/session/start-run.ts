@@ -7,9 +7,9 @@ import { isRunning, type Problem, type RunSpec, type ServiceId, type StackSnapsh
 import { isClaimed } from '../run/claim.ts';
 import { readRecord } from '../run/record.ts';
 import type { ServiceLink } from './link.ts';
-import type { Launcher, PostgresProvider, ServiceFailure, StartOutcome } from './outcomes.ts';
+import type { Launcher, PostgresProvider, PythonProvider, ServiceFailure, StartOutcome } from './outcomes.ts';
 import type { Roster } from './roster.ts';
-import { fillSpec } from './spec.ts';
+import { fillSpec, wantsPython } from './spec.ts';
 import { stopPresent } from './stopping.ts';
 import type { StopTokens } from './stop-tokens.ts';
 
@@ -21,6 +21,7 @@ export interface StackContext {
   readonly tokens: StopTokens;
   readonly launcher: Launcher;
   readonly postgres: PostgresProvider;
+  readonly python: PythonProvider;
   /** Aborts when the stack is disposed. */
   readonly disposal: AbortSignal;
   readonly snapshot: () => StackSnapshot;
@@ -155,10 +156,11 @@ export class StartRun {
     }
   }
 
-  private specFor(service: PlannedService): Promise<RunSpec> {
-    const { plan, postgres, snapshot } = this.context;
+  private async specFor(service: PlannedService): Promise<RunSpec> {
+    const { plan, postgres, python, snapshot } = this.context;
     if (service.kind === 'postgres') return postgres.prepare(service, plan, this.signal);
-    return Promise.resolve(fillSpec(service, snapshot(), plan.environment));
+    const path = wantsPython(service) ? (await python(plan)).path : undefined;
+    return fillSpec(service, snapshot(), plan.environment, path);
   }
 
   private async launch(service: PlannedService): Promise<void> {

@@ -11,11 +11,12 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
   ports: ['base', 'model'],
   run: ['base', 'model', 'ports'],
   publish: ['base', 'model', 'run'],
+  detect: ['base', 'model'],
   postgres: ['base', 'model', 'ports', 'run'],
   proxy: ['base', 'model'],
-  session: ['base', 'model', 'ports', 'run', 'publish', 'postgres'],
-  cli: ['base', 'model', 'ports', 'run', 'publish', 'postgres', 'session'],
-  editor: ['base', 'model', 'ports', 'run', 'publish', 'postgres', 'session'],
+  session: ['base', 'model', 'ports', 'run', 'publish', 'detect', 'postgres'],
+  cli: ['base', 'model', 'ports', 'run', 'publish', 'detect', 'postgres', 'session'],
+  editor: ['base', 'model', 'ports', 'run', 'publish', 'detect', 'postgres', 'session'],
   demo: ['base', 'model', 'postgres'],
 };
 
