@@ -117,6 +117,18 @@ const proxy = z.strictObject({
   engine: described('embedded (the default, nothing to install) or nginx.', z.enum(['embedded', 'nginx'])),
   port: described('The address; 8080 without it, or one of 8300-8399 when that is taken.', port),
   strict: described('Fail rather than take another port.', z.boolean()),
+  drainSeconds: described(
+    'How long requests and streams of a process that is being replaced may go on; 30 without it.',
+    z.number().check(z.minimum(0), z.maximum(3600)),
+  ),
+  origins: described(
+    'Further pages that may call the API from a browser, such as "http://localhost:5173" or "${url:web}".',
+    z.array(text),
+  ),
+  watch: described(
+    'Globs, such as "src/**/*.py": saving a file that matches replaces the API without a gap.',
+    z.array(text).check(z.minLength(1)),
+  ),
 });
 
 const postgres = z.strictObject({
@@ -457,7 +469,9 @@ function checkMeaning(value: unknown, problems: Problems): void {
   for (const [name, template] of Object.entries(publishing?.names ?? {})) {
     checkTemplate(['publish', 'names', name], template, { self: undefined, services }, problems);
   }
-  checkFixedPorts(services, z.safeParse(proxy, valueAt(value, ['proxy'])).data, problems);
+  const front = z.safeParse(proxy, valueAt(value, ['proxy'])).data;
+  checkFixedPorts(services, front, problems);
+  checkOrigins(front?.origins ?? [], services, problems);
   checkCycles(services, problems);
 }
 
@@ -571,6 +585,26 @@ function checkFixedPorts(services: Services, front: z.output<typeof proxy> | und
     if (typeof fixed === 'number') take(fixed, id, ['services', id, 'port']);
   }
   if (front?.enabled) take(front.port ?? PROXY_PORT, 'the proxy', ['proxy', 'port']);
+}
+
+/** An origin as a browser sends it; a variable stands for one, and what it will be is not known yet. */
+function checkOrigins(origins: readonly string[], services: Services, problems: Problems): void {
+  for (const [index, origin] of origins.entries()) {
+    const at = ['proxy', 'origins', index];
+    checkTemplate(at, origin, { self: undefined, services }, problems);
+    if (variablesOf(origin).length > 0 || isOrigin(origin)) continue;
+    problems.atValue(at, `"${origin}" is not an origin: http:// or https://, a host, a port and nothing behind it.`);
+  }
+}
+
+function isOrigin(text: string): boolean {
+  if (!/^https?:\/\/[^*]+$/.test(text)) return false;
+  try {
+    // The parser leaves out a port that is the scheme's own, as a browser does.
+    return new URL(text).origin === text;
+  } catch {
+    return false;
+  }
 }
 
 /** The strings in which variables are replaced, and those in which somebody may believe so. */

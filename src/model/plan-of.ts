@@ -1,8 +1,8 @@
 import { isAbsolute, join, resolve } from 'node:path';
 import { UserError } from '../base/errors.ts';
 import type { HelixConfig, ServiceConfig } from './config.ts';
-import { BANDS, LOOPBACK, POSTGRES_DEFAULTS, POSTGRES_PORT } from './defaults.ts';
-import type { Plan, PlannedService, PostgresPlan } from './plan.ts';
+import { BANDS, LOOPBACK, POSTGRES_DEFAULTS, POSTGRES_PORT, PROXY_PORT } from './defaults.ts';
+import type { Plan, PlannedService, PostgresPlan, ProxyPlan } from './plan.ts';
 import { inBand, isPort, type Port, toPort } from './port.ts';
 import { DEFAULT_RESTART } from './restart-policy.ts';
 import { type PortRequest, type Readiness, type ServiceId, toServiceId } from './service.ts';
@@ -25,6 +25,7 @@ export interface PlanContext {
 
 const DEFAULT_READY_SECONDS = 60;
 const DEFAULT_STOP_SECONDS = 10;
+const DEFAULT_DRAIN_SECONDS = 30;
 const LABELS: Readonly<Record<string, string>> = {
   api: 'API',
   orchestrator: 'Orchestrator',
@@ -38,11 +39,13 @@ export function planOf(config: HelixConfig, context: PlanContext): Plan {
   const { settings, workspace, env } = context;
   const ids = inDependencyOrder(config.services);
   const envFile = config.publish?.envFile ?? settings.envFile;
+  const proxy = proxyPlan(config.proxy);
+  const services = ids.map(id => plannedService(toServiceId(id), config.services[id]!, context));
   return {
     workspace,
     source: context.source,
     environment: env,
-    services: apart(ids.map(id => plannedService(toServiceId(id), config.services[id]!, context))),
+    services: apart(services, proxy.enabled ? [proxy.port] : []),
     publish: {
       envFile: envFile ? resolve(workspace, envFile) : undefined,
       names: { ...settings.names, ...config.publish?.names },
@@ -56,6 +59,20 @@ export function planOf(config: HelixConfig, context: PlanContext): Plan {
       user: env['POSTGRES_USER'] || POSTGRES_DEFAULTS.user,
       password: env['POSTGRES_PASSWORD'] ?? '',
     },
+    proxy,
+  };
+}
+
+/** Only on request: whoever asks for none of it gets no further port. */
+function proxyPlan(proxy: HelixConfig['proxy']): ProxyPlan {
+  return {
+    enabled: proxy?.enabled ?? false,
+    engine: proxy?.engine ?? 'embedded',
+    port: proxy?.port === undefined ? PROXY_PORT : toPort(proxy.port),
+    strict: proxy?.strict ?? false,
+    drainMs: (proxy?.drainSeconds ?? DEFAULT_DRAIN_SECONDS) * 1000,
+    origins: proxy?.origins ?? [],
+    watch: proxy?.watch ?? [],
   };
 }
 
@@ -71,9 +88,9 @@ function inDependencyOrder(services: HelixConfig['services']): string[] {
   return order;
 }
 
-/** A port that one service has as its fixed one is taken out of the others' bands. */
-function apart(services: readonly PlannedService[]): PlannedService[] {
-  const fixed = services.flatMap(({ port }) => (port.kind === 'fixed' ? port.port : []));
+/** A port that one service has as its fixed one is taken out of the others' bands, and so is the proxy's. */
+function apart(services: readonly PlannedService[], others: readonly Port[]): PlannedService[] {
+  const fixed = [...services.flatMap(({ port }) => (port.kind === 'fixed' ? port.port : [])), ...others];
   return services.map(service => {
     const { port } = service;
     if (port.kind !== 'band') return service;
@@ -92,6 +109,7 @@ function plannedService(id: ServiceId, service: ServiceConfig, context: PlanCont
     env: service.env ?? {},
     host: id === 'api' ? apiHost(service, context) : LOOPBACK,
     dependsOn: (service.dependsOn ?? []).map(toServiceId),
+    replicas: service.replicas ?? 1,
     stopTimeoutMs: (service.stopTimeoutSeconds ?? DEFAULT_STOP_SECONDS) * 1000,
     readyTimeoutMs: (service.readiness?.timeoutSeconds ?? DEFAULT_READY_SECONDS) * 1000,
     restart: {

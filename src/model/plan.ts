@@ -1,3 +1,4 @@
+import type { Port } from './port.ts';
 import type { ServiceId, RunSpec } from './service.ts';
 
 /** A service as planned for a workspace: a run spec whose peers' addresses are still to be filled in. */
@@ -6,6 +7,8 @@ export interface PlannedService extends Omit<RunSpec, 'command'> {
   /** Templates, as are the values of `env`. A `postgres` service's command is found when it is started. */
   readonly command: readonly string[];
   readonly dependsOn: readonly ServiceId[];
+  /** How many processes of it run side by side, each on a port of its own. */
+  readonly replicas: number;
   /** The page that "open" goes to. */
   readonly openPath: string;
 }
@@ -27,6 +30,21 @@ export interface PostgresPlan {
   readonly password: string;
 }
 
+/** The stable address in front of the API. */
+export interface ProxyPlan {
+  readonly enabled: boolean;
+  readonly engine: 'embedded' | 'nginx';
+  readonly port: Port;
+  /** Fail when the port is taken, rather than take one of the proxy's band. */
+  readonly strict: boolean;
+  /** How long requests of a process that is being replaced may go on, milliseconds. */
+  readonly drainMs: number;
+  /** Further origins that may read answers: templates, such as `http://localhost:5173` or `${url:web}`. */
+  readonly origins: readonly string[];
+  /** Globs beneath the workspace: a saved file that matches replaces the API without a gap. */
+  readonly watch: readonly string[];
+}
+
 /** Everything that one workspace folder runs, in dependency order. */
 export interface Plan {
   /** The folder's real path. */
@@ -34,6 +52,7 @@ export interface Plan {
   readonly services: readonly PlannedService[];
   readonly publish: PublishPlan;
   readonly postgres: PostgresPlan;
+  readonly proxy: ProxyPlan;
   /** The process's environment over the folder's `.env`. Holds secrets: never shown, logged or written. */
   readonly environment: Readonly<Record<string, string>>;
   /** Where the plan comes from, for messages. */

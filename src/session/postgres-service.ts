@@ -121,7 +121,14 @@ async function fetchEmbedded(
 }
 
 function baseSpec(service: PlannedService): Omit<RunSpec, 'command'> {
-  const { kind: _kind, dependsOn: _dependsOn, openPath: _openPath, command: _command, ...rest } = service;
+  const {
+    kind: _kind,
+    dependsOn: _dependsOn,
+    openPath: _openPath,
+    replicas: _replicas,
+    command: _command,
+    ...rest
+  } = service;
   return rest;
 }
 

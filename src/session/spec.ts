@@ -28,7 +28,15 @@ export function fillSpec(
       workspaceFolder: service.workspace,
       ...(python === undefined ? {} : { python }),
     });
-  const { kind: _kind, dependsOn: _dependsOn, openPath: _openPath, command, env: variables, ...rest } = service;
+  const {
+    kind: _kind,
+    dependsOn: _dependsOn,
+    openPath: _openPath,
+    replicas: _replicas,
+    command,
+    env: variables,
+    ...rest
+  } = service;
   return {
     ...rest,
     command: command.map(fill),

@@ -44,7 +44,8 @@ describe('configuration', () => {
         "worker": { "command": ["worker"], "port": false, "readiness": { "aliveSeconds": 0 } },
       },
       "publish": { "envFile": false, "names": { "VITE_HELIX_API_URL": "\${url:api}/v1" }, "settings": false, "keepOnStop": true },
-      "proxy": { "enabled": true, "engine": "nginx", "port": 8080, "strict": true },
+      "proxy": { "enabled": true, "engine": "nginx", "port": 8080, "strict": true, "drainSeconds": 0,
+        "origins": ["http://localhost:5173", "https://dev.example", "\${url:api}"], "watch": ["src/**/*.py"] },
       "postgres": { "engine": "docker" },
     }`);
     assert(parsed.ok, JSON.stringify(parsed));
@@ -219,6 +220,25 @@ describe('configuration', () => {
         `{ "services": { "a": { "command": ["x"] } }, "publish": { "names": { "A": "\${port}" } } }`,
         '${port}',
         /outside a service/,
+      ],
+      ...[
+        'localhost:5173',
+        'http://localhost:5173/',
+        'http://localhost:80',
+        'http://*.example',
+        'ftp://x',
+        'http://',
+      ].map((origin): [string, string, string, RegExp] => [
+        `the origin ${origin}`,
+        `{ "services": { "a": { "command": ["x"] } }, "proxy": { "origins": ["http://ok", "${origin}"] } }`,
+        `"${origin}"`,
+        /is not an origin: http/,
+      ]),
+      [
+        'an origin of nobody',
+        `{ "services": { "a": { "command": ["x"] } }, "proxy": { "origins": ["\${url:web}"] } }`,
+        '${url:web}',
+        /no service "web"/,
       ],
       [
         'a key twice',

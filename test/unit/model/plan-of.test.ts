@@ -17,6 +17,7 @@ const CONTEXT: PlanContext = {
 interface Rest {
   readonly publish?: HelixConfig['publish'];
   readonly postgres?: HelixConfig['postgres'];
+  readonly proxy?: HelixConfig['proxy'];
 }
 
 /** Through the reader, so that every case is one that a user can write. */
@@ -47,6 +48,7 @@ describe('plan', () => {
       port: { kind: 'band', band: BANDS.api },
       readiness: { kind: 'tcp' },
       dependsOn: [],
+      replicas: 1,
       readyTimeoutMs: 60_000,
       stopTimeoutMs: 10_000,
       restart: DEFAULT_RESTART,
@@ -67,9 +69,11 @@ describe('plan', () => {
       stopTimeoutSeconds: 6,
       tty: true,
       path: '/docs',
+      replicas: 3,
     });
-    const { label, cwd, env, port, readiness, readyTimeoutMs, restart, stopTimeoutMs, tty, openPath } = service;
-    const taken = { label, cwd, env, port, readiness, readyTimeoutMs, restart, stopTimeoutMs, tty, openPath };
+    const { label, cwd, env, port, readiness, readyTimeoutMs, restart, stopTimeoutMs, tty, openPath, replicas } =
+      service;
+    const taken = { label, cwd, env, port, readiness, readyTimeoutMs, restart, stopTimeoutMs, tty, openPath, replicas };
     // As it reaches the supervisor: the reader's objects have no prototype.
     assert.deepEqual(JSON.parse(JSON.stringify(taken)), {
       label: 'My thing',
@@ -82,6 +86,7 @@ describe('plan', () => {
       stopTimeoutMs: 6_000,
       tty: true,
       openPath: '/docs',
+      replicas: 3,
     });
   });
 
@@ -214,6 +219,30 @@ describe('plan', () => {
       const settings = { ...CONTEXT.settings, postgresEngine: 'system' } as const;
       assert.equal(plan({ postgres }, { settings }).postgres.engine, 'system');
       assert.equal(plan({ postgres }, { settings }, { postgres: { engine: 'embedded' } }).postgres.engine, 'embedded');
+    });
+  });
+
+  describe('for the proxy', () => {
+    it('asks for none unless it is enabled, and then for the guide’s port', () => {
+      const off = { enabled: false, engine: 'embedded', port: 8080, strict: false, drainMs: 30_000 };
+      assert.deepEqual(plan({ api: run }).proxy, { ...off, origins: [], watch: [] });
+      assert.equal(plan({ api: run }, {}, { proxy: { enabled: true } }).proxy.enabled, true);
+    });
+
+    it('takes what the configuration says, and its port out of every band', () => {
+      const proxy = {
+        enabled: true,
+        engine: 'nginx',
+        port: 8050,
+        strict: true,
+        drainSeconds: 1.5,
+        origins: ['http://localhost:5173', '${url:web}'],
+        watch: ['src/**/*.py'],
+      } as const;
+      const found = plan({ api: run, web: { ...run, port: 9000 } }, {}, { proxy });
+      const { drainSeconds: _drainSeconds, ...rest } = proxy;
+      assert.deepEqual(found.proxy, { ...rest, drainMs: 1_500 });
+      assert.deepEqual(found.services[0]?.port, { kind: 'band', band: BANDS.api, except: [8050] });
     });
   });
 

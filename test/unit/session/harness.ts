@@ -5,6 +5,7 @@ import { dirname, join } from 'node:path';
 import type { Logger } from '../../../src/base/logger.ts';
 import type { Plan, PlannedService } from '../../../src/model/plan.ts';
 import type { Band } from '../../../src/model/port.ts';
+import { PROXY_PORT } from '../../../src/model/defaults.ts';
 import { DEFAULT_RESTART } from '../../../src/model/restart-policy.ts';
 import { type ServiceId, type ServiceSnapshot, type StateKind, toServiceId } from '../../../src/model/service.ts';
 import { identify, isSame, type ProcessIdentity, processesWithEnvironment } from '../../../src/run/processes.ts';
@@ -105,6 +106,7 @@ export class World {
       restart: { ...DEFAULT_RESTART, initialDelayMs: 10 },
       tty: false,
       dependsOn: (options.dependsOn ?? []).map(toServiceId),
+      replicas: 1,
       openPath: '/',
       ...options.changes,
     });
@@ -119,6 +121,15 @@ export class World {
       environment: {},
       publish: { envFile: undefined, names: {}, settings: false, keepOnStop: false },
       postgres: { engine: 'auto', host: '', database: '', user: '', password: '' },
+      proxy: {
+        enabled: false,
+        engine: 'embedded',
+        port: PROXY_PORT,
+        strict: false,
+        drainMs: 1_000,
+        origins: [],
+        watch: [],
+      },
     };
   }
 

@@ -28,6 +28,7 @@ function service(changes: Partial<PlannedService>): PlannedService {
     restart: DEFAULT_RESTART,
     tty: false,
     dependsOn: [],
+    replicas: 1,
     openPath: '/',
     ...changes,
   };
