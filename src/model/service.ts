@@ -58,6 +58,8 @@ export interface RunSpec {
   readonly restart: RestartPolicyOptions;
   /** The service gets the terminal itself rather than a pipe: for debuggers and prompts. */
   readonly tty: boolean;
+  /** How long requests and streams of the process before may go on in a rolling restart, milliseconds. */
+  readonly drainMs?: number;
 }
 
 export interface Exit {
@@ -107,6 +109,8 @@ export interface ServiceSnapshot {
   readonly external: boolean;
   /** The last thing worth telling, such as "8023 was taken by …, moved to 8051". */
   readonly note?: string;
+  /** The process before, in a rolling restart: it gets nothing new, and is ended once nothing is open to it. */
+  readonly draining?: { readonly port: number; readonly pid: number };
 }
 
 /** One workspace folder's services at one moment, in the plan's order. */

@@ -11,7 +11,7 @@ import { untilUnfit } from './liveness.ts';
 import type { OutputLog } from './output.ts';
 import { identify, type ProcessIdentity } from './processes.ts';
 import { type HealthCadence, untilReady, type Watched } from './readiness.ts';
-import { RUN_MARKER } from './record.ts';
+import { GENERATION_MARKER, RUN_MARKER } from './record.ts';
 import { HUNG_STEPS, type ServiceProcesses, stopSteps } from './service-processes.ts';
 
 /** What becomes of an attempt while it lasts. */
@@ -31,6 +31,8 @@ export interface AttemptOptions {
   /** The leased port. */
   readonly port: Port | undefined;
   readonly marker: string;
+  /** Tells its processes from those of the generation before or after it. */
+  readonly generation: string;
   readonly environment: NodeJS.ProcessEnv;
   readonly output: OutputLog;
   readonly onOutput: (chunk: Buffer) => void;
@@ -85,13 +87,14 @@ export class Attempt {
   }
 
   private spawn(): Child {
-    const { spec, port, environment, marker, output, onOutput } = this.options;
+    const { spec, port, environment, marker, generation, output, onOutput } = this.options;
     const fill = (template: string): string =>
       substitute(template, { node: process.execPath, ...(port === undefined ? {} : { port }) });
     const command = spec.command!.map(fill);
     const env: NodeJS.ProcessEnv = { ...environment };
     for (const [name, value] of Object.entries(spec.env)) env[name] = fill(value);
     env[RUN_MARKER] = marker;
+    env[GENERATION_MARKER] = generation;
     // The editor's own binary is a Node only when told so; anything else must not inherit that.
     if (process.versions['electron'] && command[0] === process.execPath) env['ELECTRON_RUN_AS_NODE'] = '1';
     return startChild({

@@ -6,12 +6,15 @@ import type { OutputLog } from './output.ts';
 import {
   attendNotification,
   changedNotification,
+  drainedNotification,
+  frontNotification,
   helloRequest,
   historyRequest,
   leaveNotification,
   messageConnection,
   PROTOCOL_VERSION,
   restartRequest,
+  rollRequest,
   startRequest,
   stopRequest,
   tailRequest,
@@ -47,6 +50,7 @@ export class ControlServer {
       subscription.dispose();
       watch.dispose();
       this.attendance?.lost(connection);
+      supervisor.fronts.lost(connection);
       connection.dispose();
     });
     connection.onNotification(attendNotification, () => this.attendance?.attend(connection));
@@ -62,6 +66,12 @@ export class ControlServer {
       await supervisor.restart(spec);
       return null;
     });
+    connection.onRequest(rollRequest, ({ spec }) => {
+      this.used = true;
+      return supervisor.roll(spec);
+    });
+    connection.onNotification(frontNotification, () => supervisor.fronts.join(connection));
+    connection.onNotification(drainedNotification, ({ pid }) => supervisor.fronts.drained(connection, pid));
     connection.onRequest(stopRequest, async ({ exit }) => {
       this.used = true;
       await supervisor.stop();

@@ -11,6 +11,7 @@ import {
 } from 'vscode-jsonrpc/node';
 import type { HealthCheck, HealthHistory } from '../model/health-history.ts';
 import type { RunSpec, ServiceSnapshot } from '../model/service.ts';
+import type { RollOutcome } from './rolling.ts';
 
 /** JSON-RPC between a supervisor and its clients (editors, command lines), over the supervisor's claim. */
 export const PROTOCOL_VERSION = 1;
@@ -26,6 +27,11 @@ export const helloRequest = new RequestType0<Hello, void>('hello');
 export const startRequest = new RequestType<RunSpec, null, void>('start');
 /** Start the service anew, with a new spec if one is given. Answered once the old process is gone. */
 export const restartRequest = new RequestType<{ readonly spec?: RunSpec }, null, void>('restart');
+/**
+ * Start the service anew beside the present process, with a new spec if one is given, and end that one once nobody
+ * needs it any more. Answered once it is gone.
+ */
+export const rollRequest = new RequestType<{ readonly spec?: RunSpec }, RollOutcome, void>('roll');
 /** Stop the service; `exit` ends the supervisor as well. Answered once the service is gone. */
 export const stopRequest = new RequestType<{ readonly exit: boolean }, null, void>('stop');
 /** The last lines of output. */
@@ -48,6 +54,11 @@ export const outputNotification = new NotificationType<readonly string[]>('outpu
 export const attendNotification = new NotificationType0('attend');
 /** The editor ends in order. If none comes back, the services in its terminals end as well. */
 export const leaveNotification = new NotificationType0('leave');
+
+/** The client is a proxy, and is waited for before a process that it hands requests to is ended. */
+export const frontNotification = new NotificationType0('front');
+/** Nothing is left with this proxy of that process: no request, no stream. */
+export const drainedNotification = new NotificationType<{ readonly pid: number }>('drained');
 
 export const changedNotification = new NotificationType<ServiceSnapshot>('changed');
 

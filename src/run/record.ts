@@ -22,6 +22,8 @@ const recordSchema = z.object({
   wanted: z.enum(['running', 'stopped']),
   supervisor: identity,
   child: z.optional(identity),
+  /** The other generation's, during a rolling restart. */
+  beside: z.optional(identity),
   /** In the environment of all of the service's processes, also of those that left its process group. */
   runMarker: z.string(),
 });
@@ -30,10 +32,16 @@ export type ServiceRecord = z.infer<typeof recordSchema>;
 
 /** The environment variable that carries `runMarker`. */
 export const RUN_MARKER = 'HELIX_PORTS_RUN';
+/** In the environment of the processes of one generation, by which they are told from those of the next. */
+export const GENERATION_MARKER = 'HELIX_PORTS_GENERATION';
 
 /** Names a stack's service among all on this machine, also where one user keeps several state folders. */
 export const runMarker = (dir: string, id: ServiceId): string =>
   `${createHash('sha256').update(dir).digest('hex').slice(0, 16)}:${id}`;
+
+/** The leaders that a killed supervisor may have left behind. */
+export const childrenOf = (record: ServiceRecord | undefined): readonly z.infer<typeof identity>[] =>
+  [record?.child, record?.beside].filter(child => child !== undefined);
 
 const recordPath = (dir: string, id: ServiceId): string => join(dir, `${id}.json`);
 

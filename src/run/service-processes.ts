@@ -10,7 +10,7 @@ import {
   type ProcessIdentity,
   processesWithEnvironment,
 } from './processes.ts';
-import { RUN_MARKER } from './record.ts';
+import { type GENERATION_MARKER, RUN_MARKER } from './record.ts';
 
 const LISTENER_GONE_MS = 5_000;
 const LOOK_AGAIN_MS = 50;
@@ -28,17 +28,21 @@ export const HUNG_STEPS: readonly EndStep[] = [
 ];
 
 export interface ServiceProcessesOptions {
-  /** In the environment of all of the service's processes. */
+  /** In the environment of all of these processes. */
   readonly marker: string;
+  /** The variable that holds it: that of the whole service, or that of one of its generations. */
+  readonly variable?: typeof RUN_MARKER | typeof GENERATION_MARKER;
   readonly say: (line: string) => void;
   readonly clock?: Clock;
 }
 
-/** All processes of one service: its leader, what descends from it, and what left it but still carries the marker. */
+/** All processes of one service or generation: its leader, what descends from it, and what left it but carries the marker. */
 export class ServiceProcesses {
   private readonly clock: Clock;
+  private readonly variable: string;
 
   constructor(private readonly options: ServiceProcessesOptions) {
+    this.variable = options.variable ?? RUN_MARKER;
     this.clock = options.clock ?? systemClock;
   }
 
@@ -63,7 +67,7 @@ export class ServiceProcesses {
 
   /** Ends the leader, its group and all that belongs to them, and waits for it. */
   async end(leader: ProcessIdentity, steps: readonly EndStep[], isOwnChild: boolean): Promise<void> {
-    const marker = { name: RUN_MARKER, value: this.options.marker };
+    const marker = { name: this.variable, value: this.options.marker };
     if ((await endProcessGroup({ leader, marker, steps, isOwnChild })) === 'survived') {
       this.options.say(`pid ${leader.pid} could not be ended; look at it with your system's tools`);
     }
@@ -73,8 +77,8 @@ export class ServiceProcesses {
    * Ends what a killed supervisor left behind. Only for the holder of the service's claim, or where nobody holds it:
    * then nobody else looks after these processes.
    */
-  async endLeftovers(child: ProcessIdentity | undefined, steps: readonly EndStep[]): Promise<void> {
-    if (child) await this.end(child, steps, false);
+  async endLeftovers(children: readonly ProcessIdentity[], steps: readonly EndStep[]): Promise<void> {
+    for (const child of children) await this.end(child, steps, false);
     for (const pid of await this.marked()) {
       const identity = await identify(pid);
       if (!identity) continue;
@@ -101,6 +105,6 @@ export class ServiceProcesses {
   }
 
   private marked(): Promise<number[]> {
-    return processesWithEnvironment(RUN_MARKER, this.options.marker);
+    return processesWithEnvironment(this.variable, this.options.marker);
   }
 }

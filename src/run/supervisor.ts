@@ -1,4 +1,4 @@
-import { type Clock, delay, systemClock } from '../base/async.ts';
+import { type Clock, coalesce, delay, systemClock } from '../base/async.ts';
 import { isCancelled, messageOf, UserError } from '../base/errors.ts';
 import { Emitter } from '../base/event.ts';
 import { faultPoint } from '../base/fault.ts';
@@ -14,14 +14,17 @@ import {
 } from '../model/service.ts';
 import { allocate, describeUse } from '../ports/allocate.ts';
 import type { Lease } from '../ports/lease.ts';
-import { Attempt, type AttemptEnd, type AttemptEvents, type AttemptResult } from './attempt.ts';
+import type { AttemptEnd, AttemptEvents, AttemptResult } from './attempt.ts';
 import { BindRace } from './bind-race.ts';
 import { HealthLog } from './health-log.ts';
 import { watchExternal } from './external.ts';
+import { Fronts } from './fronts.ts';
+import { Generation } from './generation.ts';
 import type { OutputLog } from './output.ts';
 import type { ProcessIdentity } from './processes.ts';
 import { HEALTH_CADENCE, type HealthCadence } from './readiness.ts';
-import { readRecord, type ServiceRecord, writeRecord } from './record.ts';
+import { childrenOf, readRecord, type ServiceRecord, writeRecord } from './record.ts';
+import { type Begun, retire, type RollHost, type RollOutcome, succeed, whyNotRolling } from './rolling.ts';
 import { ServiceProcesses, stopSteps } from './service-processes.ts';
 
 export interface SupervisorOptions {
@@ -42,7 +45,7 @@ export interface SupervisorOptions {
 }
 
 /** Facts that a change of state can end. */
-type Passing = 'pid' | 'startedAt' | 'url' | 'note' | 'port' | 'readyPort';
+type Passing = 'pid' | 'startedAt' | 'url' | 'note' | 'port' | 'readyPort' | 'draining';
 
 /** An end that the restart policy decides about. */
 type Ending = Exclude<AttemptEnd, { kind: 'interrupted' | 'impossible' }>;
@@ -65,13 +68,21 @@ export class Supervisor {
   private interrupt: AbortController | undefined;
   private restartAsked: (() => void)[] = [];
   private lease: Lease | undefined;
-  private child: ProcessIdentity | undefined;
+  /** The process that is the service now. */
+  private generation: Generation | undefined;
+  /** The other one of a rolling restart: first the one to come, then the one that was. */
+  private beside: Generation | undefined;
+  /** Settles once a rolling restart has either switched or failed. */
+  private succession: Promise<unknown> | undefined;
+  /** The spec of the rolling restart that is asked for, if it is a new one. */
+  private rollSpec: RunSpec | undefined;
   private wanted: ServiceRecord['wanted'] = 'stopped';
   private readonly clock: Clock;
   private readonly processes: ServiceProcesses;
   private readonly changed = new Emitter<ServiceSnapshot>();
 
   readonly onChange = this.changed.event;
+  readonly fronts = new Fronts();
   /** Every check and restart of this session. */
   readonly health = new HealthLog();
 
@@ -117,6 +128,18 @@ export class Supervisor {
     });
   }
 
+  /**
+   * Restarts the service so that nobody notices: the new process beside the old one on a second port, healthy, switch,
+   * drain, end of the old one. A service that cannot have two of them is restarted plainly. Settles once all is done;
+   * asked for while it is under way, it is done once more after that.
+   */
+  roll(spec?: RunSpec): Promise<RollOutcome> {
+    if (spec) this.rollSpec = spec;
+    return this.rollOnce();
+  }
+
+  private readonly rollOnce = coalesce(() => this.rollNow());
+
   /** Ends the service. It stays stopped until it is started again, whatever its restart policy says. */
   stop(): Promise<void> {
     this.startAsked = undefined;
@@ -160,6 +183,92 @@ export class Supervisor {
     else this.update({ state: { kind: 'stopped' } }, ['note', 'readyPort']);
   }
 
+  private async rollNow(): Promise<RollOutcome> {
+    const spec = this.rollSpec ?? this.spec;
+    this.rollSpec = undefined;
+    if (!spec || !this.loop || this.stopping || this.closed) {
+      if (spec) this.start(spec);
+      return { kind: 'restarted', reason: `${this.current.label} was not running` };
+    }
+    const reason = whyNotRolling(spec, this.current);
+    if (reason !== undefined || !this.generation) {
+      await this.restart(spec);
+      return { kind: 'restarted', reason: reason ?? `${this.current.label} was not running` };
+    }
+    const signal = AbortSignal.any([this.loop.abort.signal, this.interrupt!.signal]);
+    this.options.say('rolling restart');
+    const succession = succeed(this.rollHost, spec, signal);
+    this.succession = succession.catch(() => undefined);
+    const outcome = await succession.finally(() => (this.succession = undefined));
+    if (outcome instanceof Generation) {
+      await retire(this.rollHost, outcome, this.loop?.abort.signal ?? AbortSignal.abort());
+      return { kind: 'rolled' };
+    }
+    if (outcome.kind === 'failed') {
+      const note = `the rolling restart failed, and the process before goes on: ${outcome.problem.message}`;
+      this.options.say(note);
+      this.update({ note });
+    }
+    return outcome;
+  }
+
+  private get rollHost(): RollHost {
+    const { clock, fronts, options } = this;
+    return {
+      clock,
+      fronts,
+      say: options.say,
+      begin: (spec, race, signal) => this.beginBeside(spec, race, signal),
+      switchTo: next => this.switchTo(next),
+      settle: async () => {
+        this.beside = undefined;
+        this.update({}, ['draining']);
+        await this.record();
+      },
+      lastLines: () => options.output.last(LAST_LINES),
+    };
+  }
+
+  private async beginBeside(spec: RunSpec, race: BindRace, signal: AbortSignal): Promise<Begun> {
+    // The present port is leased by this very process, so it is not among those that can be had.
+    const { self, user } = this.options;
+    const owner = { pid: self.pid, user, workspace: spec.workspace, service: spec.id };
+    const lease = await allocate(spec.port, { owner, avoid: race.lostPorts, signal });
+    const generation = this.newGeneration(spec, lease, signal);
+    this.beside = generation;
+    let becameHealthy: () => void = () => undefined;
+    const healthy = new Promise<undefined>(resolve => (becameHealthy = () => resolve(undefined)));
+    const ended = generation.run(this.eventsOf(generation, becameHealthy)).then(({ end }) => end);
+    return { generation, healthy, ended };
+  }
+
+  /** Everybody follows from here: the snapshot names the new process's port, and the old one as draining. */
+  private async switchTo(next: Generation): Promise<Generation> {
+    const old = this.generation!;
+    // None any more where it fell on the way.
+    const pid = old.child?.pid;
+    const port = old.lease?.port;
+    this.generation = next;
+    this.beside = old;
+    this.lease = next.lease;
+    this.spec = next.spec;
+    const draining = pid === undefined || port === undefined ? {} : { draining: { port, pid } };
+    this.update(
+      {
+        state: { kind: 'healthy', since: this.clock.now() },
+        restarts: this.current.restarts + 1,
+        ...(next.lease && { port: next.lease.port, readyPort: next.lease.port }),
+        ...next.facts,
+        ...draining,
+      },
+      ['note'],
+    );
+    this.options.say(`switched${next.lease ? ` to port ${next.lease.port}` : ''}`);
+    old.replace();
+    await this.record();
+    return old;
+  }
+
   private async keepRunning(stop: AbortSignal): Promise<void> {
     try {
       this.describe(this.spec!);
@@ -170,6 +279,8 @@ export class Supervisor {
       if (!(error instanceof UserError))
         this.options.say(error instanceof Error ? (error.stack ?? error.message) : String(error));
     } finally {
+      this.generation = undefined;
+      await this.beside?.end();
       await this.releaseLease();
     }
   }
@@ -229,47 +340,82 @@ export class Supervisor {
   }
 
   private async runOnce(spec: RunSpec, race: BindRace, signal: AbortSignal): Promise<AttemptResult> {
-    const { options, processes, clock } = this;
     try {
       if (!spec.command) return await this.lookAfter(spec, signal);
-      const port = await this.ensureLease(spec, race, signal);
+      await this.ensureLease(spec, race, signal);
       if (signal.aborted) return INTERRUPTED;
       faultPoint('supervisor.leased');
       // Before there is a process: should this one be killed right now, it is known what was wanted.
       await this.record();
-      const cadence = options.cadence ?? HEALTH_CADENCE;
-      const events = this.eventsOf(port);
-      const onCheck = this.health.add;
-      const attempt = new Attempt({ ...options, spec, port, processes, clock, cadence, events, onCheck });
-      return await attempt.run(signal);
+      const generation = this.newGeneration(spec, this.lease, signal);
+      this.generation = generation;
+      // A defect in it is told by `untilEnd`.
+      generation.run(this.eventsOf(generation)).catch(() => undefined);
+      return await this.untilEnd(generation);
     } catch (error) {
       if (isCancelled(error)) return INTERRUPTED;
       throw error;
     }
   }
 
-  private eventsOf(port: Port | undefined): AttemptEvents {
+  private newGeneration(spec: RunSpec, lease: Lease | undefined, signal: AbortSignal): Generation {
+    const { options, clock } = this;
+    const cadence = options.cadence ?? HEALTH_CADENCE;
+    const generation: Generation = new Generation({
+      ...options,
+      spec,
+      lease,
+      clock,
+      cadence,
+      signal,
+      onCheck: (...check) => {
+        if (this.generation === generation) this.health.add(...check);
+      },
+    });
+    return generation;
+  }
+
+  /** Until the process that is the service ends, whichever that is by then. */
+  private async untilEnd(first: Generation): Promise<AttemptResult> {
+    for (let one = first; ; one = this.generation!) {
+      const result = await Promise.race([one.ended, one.replaced]);
+      // It fell while the next one was on its way: that one takes over as soon as it is healthy.
+      if (this.generation === one) await this.succession;
+      if (this.generation === one && result) return result;
+    }
+  }
+
+  /** What happens to a generation is told while it is the service. */
+  private eventsOf(generation: Generation, onHealthyBeside?: () => void): AttemptEvents {
     const { say } = this.options;
+    const port = generation.lease?.port;
+    const isCurrent = (): boolean => this.generation === generation;
+    const tell = (change: Partial<ServiceSnapshot>, without: readonly Passing[] = []): void => {
+      if (isCurrent()) this.update(change, without);
+    };
     return {
       onStarted: async identity => {
         faultPoint('supervisor.spawned');
-        this.child = identity;
-        this.update({ pid: identity.pid, startedAt: this.clock.now() });
+        generation.child = identity;
+        generation.facts = { pid: identity.pid, startedAt: this.clock.now() };
+        tell(generation.facts);
         say(`pid ${identity.pid}${port === undefined ? '' : ` on port ${port}`}`);
         await this.record();
         faultPoint('supervisor.recorded');
       },
       onHealthy: url => {
+        if (url !== undefined) generation.facts = { ...generation.facts, url };
         const found = { ...(port === undefined ? {} : { readyPort: port }), ...(url === undefined ? {} : { url }) };
-        this.update({ state: { kind: 'healthy', since: this.clock.now() }, ...found });
-        faultPoint('supervisor.healthy');
+        tell({ state: { kind: 'healthy', since: this.clock.now() }, ...found });
         say(url === undefined ? 'healthy' : `healthy on ${url}`);
+        faultPoint('supervisor.healthy');
+        onHealthyBeside?.();
       },
-      onUnhealthy: reason => this.update({ state: { kind: 'unhealthy', since: this.clock.now(), reason } }),
-      onRecovered: () => this.update({ state: { kind: 'healthy', since: this.clock.now() } }),
+      onUnhealthy: reason => tell({ state: { kind: 'unhealthy', since: this.clock.now(), reason } }),
+      onRecovered: () => tell({ state: { kind: 'healthy', since: this.clock.now() } }),
       onEnding: exit => {
-        this.child = undefined;
-        this.update({ state: { kind: 'stopping' }, ...(exit && { lastExit: exit }) }, ['pid', 'startedAt', 'url']);
+        generation.child = undefined;
+        tell({ state: { kind: 'stopping' }, ...(exit && { lastExit: exit }) }, ['pid', 'startedAt', 'url']);
         if (exit) say(describeExit(exit));
       },
     };
@@ -286,8 +432,8 @@ export class Supervisor {
     });
   }
 
-  private async ensureLease(spec: RunSpec, race: BindRace, signal: AbortSignal): Promise<Port | undefined> {
-    if (this.lease && suits(this.lease.port, spec.port)) return this.lease.port;
+  private async ensureLease(spec: RunSpec, race: BindRace, signal: AbortSignal): Promise<void> {
+    if (this.lease && suits(this.lease.port, spec.port)) return;
     await this.releaseLease();
     const record = await readRecord(this.options.dir, spec.id);
     const { self, user } = this.options;
@@ -299,14 +445,13 @@ export class Supervisor {
     });
     if (this.lease) this.update({ port: this.lease.port });
     else this.update({}, ['port']);
-    return this.lease?.port;
   }
 
   /** What a killed supervisor left behind is ended: nobody else holds the claim, so nobody else looks after it. */
   private async endLeftovers(spec: RunSpec): Promise<void> {
     if (!spec.command) return;
     const record = await readRecord(this.options.dir, spec.id);
-    await this.processes.endLeftovers(record?.child, stopSteps(spec.stopTimeoutMs));
+    await this.processes.endLeftovers(childrenOf(record), stopSteps(spec.stopTimeoutMs));
   }
 
   private async giveUpPort(spec: RunSpec): Promise<Port> {
@@ -351,7 +496,8 @@ export class Supervisor {
       supervisor: options.self,
       runMarker: options.marker,
       ...(port === undefined ? {} : { port }),
-      ...(this.child ? { child: this.child } : {}),
+      ...(this.generation?.child ? { child: this.generation.child } : {}),
+      ...(this.beside?.child ? { beside: this.beside.child } : {}),
     }).catch((error: unknown) => options.say(`its state could not be written: ${messageOf(error)}`));
   }
 

@@ -6,9 +6,12 @@ import { within } from '../base/async.ts';
 import { EMPTY_HISTORY, type HealthCheck, type HealthHistory } from '../model/health-history.ts';
 import type { RunSpec, ServiceId, ServiceSnapshot } from '../model/service.ts';
 import { connectHolder } from '../run/claim.ts';
+import type { RollOutcome } from '../run/rolling.ts';
 import {
   attendNotification,
   changedNotification,
+  drainedNotification,
+  frontNotification,
   checkedNotification,
   helloRequest,
   historyRequest,
@@ -17,6 +20,7 @@ import {
   outputNotification,
   PROTOCOL_VERSION,
   restartRequest,
+  rollRequest,
   startRequest,
   stopRequest,
   tailRequest,
@@ -84,6 +88,10 @@ export class ServiceLink implements Disposable {
     await this.connection.sendRequest(restartRequest, spec ? { spec } : {});
   }
 
+  roll(spec?: RunSpec): Promise<RollOutcome> {
+    return this.connection.sendRequest(rollRequest, spec ? { spec } : {});
+  }
+
   async stop(options: { readonly exit: boolean }): Promise<void> {
     await this.connection.sendRequest(stopRequest, options);
   }
@@ -96,6 +104,16 @@ export class ServiceLink implements Disposable {
   /** Tells the supervisor that this editor ends in order. */
   async leave(): Promise<void> {
     await this.connection.sendNotification(leaveNotification).catch(() => undefined);
+  }
+
+  /** Tells the supervisor that this client is a proxy. */
+  front(): void {
+    void this.connection.sendNotification(frontNotification).catch(() => undefined);
+  }
+
+  /** Tells the supervisor that nothing of this process is left with this proxy. */
+  drained(pid: number): void {
+    void this.connection.sendNotification(drainedNotification, { pid }).catch(() => undefined);
   }
 
   tail(lines: number): Promise<string[]> {

@@ -5,7 +5,7 @@ import { delay } from '../base/async.ts';
 import { isCancelled } from '../base/errors.ts';
 import type { Logger } from '../base/logger.ts';
 import { isRunning, type ServiceId, type ServiceSnapshot } from '../model/service.ts';
-import { readRecord } from '../run/record.ts';
+import { childrenOf, readRecord } from '../run/record.ts';
 import type { StackContext } from './start-run.ts';
 import type { StartOutcome } from './outcomes.ts';
 
@@ -43,7 +43,8 @@ export class Recovery {
     }
     if (await this.isFromEarlierBoot(id)) return;
     if (record.wanted === 'running') await this.recover(id, () => this.isKilled(id, last));
-    else if (record.child) await this.options.settle(id).catch((error: unknown) => this.tell(id, error));
+    else if (childrenOf(record).length > 0)
+      await this.options.settle(id).catch((error: unknown) => this.tell(id, error));
   }
 
   /** A server that was reused has gone away: one of our own takes its place. */

@@ -1,7 +1,7 @@
 import type { PlannedService } from '../model/plan.ts';
 import { isRunning, type ServiceId } from '../model/service.ts';
 import { isClaimed } from '../run/claim.ts';
-import { readRecord, writeRecord } from '../run/record.ts';
+import { childrenOf, readRecord, writeRecord } from '../run/record.ts';
 import { ServiceProcesses, stopSteps } from '../run/service-processes.ts';
 import type { StopOutcome } from './outcomes.ts';
 import type { StackContext } from './start-run.ts';
@@ -63,11 +63,11 @@ export async function settleKilled(
 ): Promise<void> {
   for (const id of ids) {
     const record = await readRecord(dir, id);
-    if (!record || (record.wanted === 'stopped' && !record.child)) continue;
+    if (!record || (record.wanted === 'stopped' && childrenOf(record).length === 0)) continue;
     if (roster.get(id) || (await isClaimed(dir, id))) continue;
     const processes = new ServiceProcesses({ marker: record.runMarker, say: line => say(`${id}: ${line}`) });
-    await processes.endLeftovers(record.child, stopSteps(LEFTOVER_STOP_MS));
-    const { child: _child, ...rest } = record;
+    await processes.endLeftovers(childrenOf(record), stopSteps(LEFTOVER_STOP_MS));
+    const { child: _child, beside: _beside, ...rest } = record;
     await writeRecord(dir, { ...rest, wanted: 'stopped' });
   }
 }

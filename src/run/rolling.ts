@@ -1,0 +1,121 @@
+import { type Clock, delay } from '../base/async.ts';
+import { isCancelled, messageOf, UserError } from '../base/errors.ts';
+import type { Problem, RunSpec, ServiceSnapshot } from '../model/service.ts';
+import type { AttemptEnd } from './attempt.ts';
+import { BindRace } from './bind-race.ts';
+import type { Fronts } from './fronts.ts';
+import type { Generation } from './generation.ts';
+
+export type RollOutcome =
+  | { readonly kind: 'rolled' }
+  /** It could not be rolled, and was restarted plainly. */
+  | { readonly kind: 'restarted'; readonly reason: string }
+  /** The one before goes on. */
+  | { readonly kind: 'failed'; readonly problem: Problem }
+  /** Stopped or restarted by somebody else meanwhile. */
+  | { readonly kind: 'superseded' };
+
+/** Callers that come directly, not through a proxy, get so long to find the new port. */
+const DIRECT_DRAIN_MS = 500;
+/** The proxy itself cuts off what is open at the limit; it is given this to say so. */
+const LIMIT_MARGIN_MS = 2_000;
+export const DEFAULT_DRAIN_MS = 30_000;
+
+/** Why this service cannot have two generations side by side; undefined when it can. */
+export function whyNotRolling(spec: RunSpec, { state, label }: ServiceSnapshot): string | undefined {
+  if (!spec.command) return `${label} is not ours to restart`;
+  if (spec.port.kind === 'none') return `${label} has no port, so nobody could be sent from one to the other`;
+  if (spec.port.kind === 'fixed') return `${label} has the fixed port ${spec.port.port}, which only one can have`;
+  if (spec.tty) return `${label} has the terminal to itself ("tty")`;
+  if (state.kind !== 'healthy' && state.kind !== 'unhealthy') return `${label} was not healthy`;
+  return undefined;
+}
+
+/** What a rolling restart does to its supervisor. */
+export interface RollHost {
+  readonly clock: Clock;
+  readonly fronts: Fronts;
+  readonly say: (line: string) => void;
+  /** Leases a port and begins a process beside the present one; settles `healthy` once it is. */
+  begin(spec: RunSpec, race: BindRace, signal: AbortSignal): Promise<Begun>;
+  /** From now on the new one is the service; answers the one before. */
+  switchTo(next: Generation): Promise<Generation>;
+  /** The one beside has ended. */
+  settle(): Promise<void>;
+  lastLines(): readonly string[];
+}
+
+export interface Begun {
+  readonly generation: Generation;
+  readonly healthy: Promise<void>;
+  readonly ended: Promise<AttemptEnd>;
+}
+
+/**
+ * New beside old, healthy, switch. Whatever becomes of the new one before that, the old one is not touched.
+ * Answers the one before, which is still to be drained.
+ */
+export async function succeed(
+  host: RollHost,
+  spec: RunSpec,
+  signal: AbortSignal,
+): Promise<Generation | Exclude<RollOutcome, { kind: 'rolled' }>> {
+  for (let race = new BindRace(); ;) {
+    try {
+      const begun = await host.begin(spec, race, signal);
+      const end = await Promise.race([begun.healthy, begun.ended]);
+      if (!end && !signal.aborted) return await host.switchTo(begun.generation);
+      await begun.generation.end();
+      await host.settle();
+      if (signal.aborted || end?.kind === 'interrupted') return { kind: 'superseded' };
+      if (end?.kind !== 'portTaken') return failed(host, reasonOf(end!));
+      race = race.lost(begun.generation.lease!.port, host.clock.now());
+      if (race.isOver) return failed(host, race.message(spec.id));
+    } catch (error) {
+      await host.settle();
+      if (isCancelled(error) || signal.aborted) return { kind: 'superseded' };
+      if (error instanceof UserError) return failed(host, error.message);
+      throw error;
+    }
+  }
+}
+
+/** Waits until nobody has anything open to the old one, but not longer than its limit; then ends it. */
+export async function retire(host: RollHost, old: Generation, signal: AbortSignal): Promise<void> {
+  const { clock, fronts, say } = host;
+  const limitMs = (old.spec.drainMs ?? DEFAULT_DRAIN_MS) + LIMIT_MARGIN_MS;
+  const over = new AbortController();
+  const until = AbortSignal.any([signal, over.signal]);
+  void old.ended.then(() => over.abort());
+  const limit = delay(limitMs, until, clock).then(
+    () => over.abort(),
+    () => undefined,
+  );
+  const direct = delay(DIRECT_DRAIN_MS, until, clock).catch(() => undefined);
+  const pid = old.child?.pid;
+  if (pid !== undefined) await Promise.all([fronts.untilDrained(pid, until), direct]);
+  over.abort();
+  await limit;
+  say(`ending the generation before${pid === undefined ? '' : ` (pid ${pid})`}`);
+  await old.end();
+  await host.settle();
+}
+
+function failed(host: RollHost, message: string): RollOutcome & { kind: 'failed' } {
+  return { kind: 'failed', problem: { message, lastLines: host.lastLines() } };
+}
+
+function reasonOf(end: AttemptEnd): string {
+  switch (end.kind) {
+    case 'exited':
+      return end.exit.signal
+        ? `the new one was ended by ${end.exit.signal}`
+        : `the new one exited with code ${end.exit.code ?? 'unknown'}`;
+    case 'hung':
+      return end.reason;
+    case 'impossible':
+      return end.message;
+    default:
+      return messageOf(end.kind);
+  }
+}

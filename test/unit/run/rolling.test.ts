@@ -1,0 +1,262 @@
+import { strict as assert } from 'node:assert';
+import { readdir, writeFile } from 'node:fs/promises';
+import { get } from 'node:http';
+import type { RunSpec } from '../../../src/model/service.ts';
+import { leasePort } from '../../../src/ports/lease.ts';
+import { identify, type ProcessIdentity } from '../../../src/run/processes.ts';
+import type { Supervisor } from '../../../src/run/supervisor.ts';
+import { waitFor } from '../../support/wait.ts';
+import { alive, Bench, Cleanup, portsOf, SERVICES, untilGone } from './harness.ts';
+
+/** Healthy at once the first time; the ones that come after wait for the file `go`, and fail if `bad` is there. */
+const NEXT_WAITS = `
+  const fs = require('node:fs');
+  const { DIR } = process.env;
+  fs.writeFileSync(DIR + '/began-' + process.pid, '');
+  const listen = () => { ${SERVICES.http} };
+  if (!fs.existsSync(DIR + '/first')) {
+    fs.writeFileSync(DIR + '/first', '');
+    listen();
+  } else {
+    const look = () => {
+      if (fs.existsSync(DIR + '/bad')) { console.error('bad configuration'); process.exit(3); }
+      if (fs.existsSync(DIR + '/go')) listen(); else setTimeout(look, 10);
+    };
+    look();
+  }
+`;
+
+async function identityOf(pid: number | undefined): Promise<ProcessIdentity> {
+  const identity = await identify(pid ?? 0);
+  assert.ok(identity, `pid ${pid} runs`);
+  return identity;
+}
+
+const answeringPid = (url: string): Promise<number> =>
+  new Promise((resolve, reject) => {
+    get(url, { agent: false }, response => {
+      let text = '';
+      response.on('data', (chunk: Buffer) => (text += chunk.toString()));
+      response.on('end', () => resolve((JSON.parse(text) as { pid: number }).pid));
+    }).on('error', reject);
+  });
+
+describe('rolling restart', function () {
+  this.timeout(180_000);
+  const cleanup = new Cleanup();
+  let bench: Bench;
+
+  beforeEach(async () => {
+    bench = await Bench.make(cleanup, 4);
+  });
+
+  afterEach(() => cleanup.run());
+
+  const waiting = (changes: Partial<RunSpec> = {}): RunSpec =>
+    bench.spec({ script: NEXT_WAITS, drainMs: 60_000, ...changes });
+  const go = (): Promise<void> => writeFile(bench.file('go'), '');
+  const until = (what: string, probe: () => boolean | Promise<boolean>): Promise<unknown> =>
+    waitFor(what, probe, { interval: 5, seen: () => bench.said });
+
+  /** The process that was begun beside this one. */
+  async function pidBeside(supervisor: Supervisor): Promise<number> {
+    let pid = 0;
+    await until('the next process', async () => {
+      const begun = (await readdir(bench.dir))
+        .filter(file => file.startsWith('began-'))
+        .map(file => Number(file.slice(6)));
+      pid = begun.find(one => one !== supervisor.snapshot.pid) ?? 0;
+      // By then it stands in the record, too.
+      return pid > 0 && JSON.stringify(await bench.record()).includes(`"pid":${pid}`);
+    });
+    return pid;
+  }
+
+  it('has two side by side, switches to the new port, and ends the old one', async () => {
+    const supervisor = await bench.run(waiting());
+    const before = supervisor.snapshot;
+    const old = await identityOf(before.pid);
+    const rolled = supervisor.roll();
+    const pid = await pidBeside(supervisor);
+    assert.equal(await answeringPid(before.url!), before.pid, 'the old one answers as before');
+    assert.deepEqual(supervisor.snapshot, before, 'nothing is told before there is something to tell');
+    await go();
+    assert.deepEqual(await rolled, { kind: 'rolled' });
+    const { port, readyPort, url, restarts, draining, state } = supervisor.snapshot;
+    assert.equal(supervisor.snapshot.pid, pid);
+    assert.notEqual(port, before.port);
+    assert.deepEqual(
+      { readyPort, url, restarts, draining, state: state.kind },
+      { readyPort: port, url: `http://127.0.0.1:${port}`, restarts: 1, draining: undefined, state: 'healthy' },
+    );
+    assert.equal(await answeringPid(url!), pid);
+    assert.equal(await alive(old), false);
+    // Healthy all the time, as seen from outside.
+    assert.deepEqual(bench.states, ['starting', 'healthy']);
+    const free = portsOf(bench.band).find(one => one === before.port)!;
+    const lease = await leasePort(free, { pid: process.pid, user: '', workspace: '', service: '' });
+    assert.ok(lease, 'the old port was given back');
+    await lease.release();
+  });
+
+  it('waits for a proxy to say that nothing is open to the old one', async () => {
+    const supervisor = await bench.run(bench.spec({ drainMs: 600_000 }));
+    const { pid, port, url } = supervisor.snapshot;
+    const [front, other] = [{}, {}];
+    supervisor.fronts.join(front);
+    supervisor.fronts.join(other);
+    const rolled = supervisor.roll();
+    await until('the switch', () => supervisor.snapshot.draining !== undefined);
+    assert.deepEqual(supervisor.snapshot.draining, { pid, port });
+    supervisor.fronts.drained(front, pid!);
+    supervisor.fronts.drained(other, supervisor.snapshot.pid!);
+    assert.equal(await answeringPid(url!), pid, 'it is still there for the other proxy');
+    // A proxy that is gone has nothing open.
+    supervisor.fronts.lost(other);
+    assert.deepEqual(await rolled, { kind: 'rolled' });
+    assert.equal(supervisor.snapshot.draining, undefined);
+  });
+
+  it('does not wait for a proxy beyond the limit', async () => {
+    const supervisor = await bench.run(bench.spec({ drainMs: 100 }));
+    const old = await identityOf(supervisor.snapshot.pid);
+    supervisor.fronts.join({});
+    assert.deepEqual(await supervisor.roll(), { kind: 'rolled' });
+    assert.equal(await alive(old), false);
+  });
+
+  it('leaves the old one alone when the new one fails, and says why', async () => {
+    const supervisor = await bench.run(waiting());
+    const { note: _note, ...before } = supervisor.snapshot;
+    await writeFile(bench.file('bad'), '');
+    const outcome = await supervisor.roll();
+    assert.equal(outcome.kind, 'failed');
+    assert.match(outcome.problem.message, /exited with code 3/);
+    assert.ok(outcome.problem.lastLines.includes('bad configuration'));
+    const { note, ...after } = supervisor.snapshot;
+    assert.deepEqual(after, before);
+    assert.match(note ?? '', /rolling restart failed.*exited with code 3/);
+    assert.equal(await answeringPid(before.url!), before.pid);
+    assert.deepEqual(await bench.processes(), [before.pid]);
+  });
+
+  it('leaves the old one alone when the new one is killed or never gets healthy', async () => {
+    const supervisor = await bench.run(waiting());
+    const { pid, url } = supervisor.snapshot;
+    const rolled = supervisor.roll();
+    process.kill(await pidBeside(supervisor), 'SIGKILL');
+    const outcome = await rolled;
+    assert.equal(outcome.kind, 'failed');
+    assert.match(outcome.problem.message, /SIGKILL/);
+    const late = await supervisor.roll(waiting({ readyTimeoutMs: 300 }));
+    assert.equal(late.kind, 'failed');
+    assert.match(late.problem.message, /never listened on/);
+    assert.equal(await answeringPid(url!), pid);
+    assert.deepEqual(await bench.processes(), [pid]);
+  });
+
+  it('goes over to the new one when the old one falls on the way', async () => {
+    const supervisor = await bench.run(waiting());
+    const rolled = supervisor.roll();
+    const pid = await pidBeside(supervisor);
+    process.kill(supervisor.snapshot.pid!, 'SIGKILL');
+    await until('the fall', () => supervisor.snapshot.pid === undefined);
+    await go();
+    assert.deepEqual(await rolled, { kind: 'rolled' });
+    assert.equal(supervisor.snapshot.pid, pid);
+    await bench.until(supervisor, 'healthy');
+    assert.deepEqual(await bench.processes(), [pid]);
+  });
+
+  it('restarts the new one when it falls while the old one drains', async () => {
+    const supervisor = await bench.run(bench.spec({ drainMs: 600_000 }));
+    const old = supervisor.snapshot.pid!;
+    const front = {};
+    supervisor.fronts.join(front);
+    const rolled = supervisor.roll();
+    await until('the switch', () => supervisor.snapshot.draining !== undefined);
+    const next = supervisor.snapshot.pid!;
+    process.kill(next, 'SIGKILL');
+    await until('another one', () => ![undefined, old, next].includes(supervisor.snapshot.pid));
+    await bench.until(supervisor, 'healthy');
+    supervisor.fronts.drained(front, old);
+    assert.deepEqual(await rolled, { kind: 'rolled' });
+    assert.deepEqual(await bench.processes(), [supervisor.snapshot.pid]);
+  });
+
+  it('is undone by a stop, before and after the switch', async () => {
+    const supervisor = await bench.run(waiting());
+    const rolled = supervisor.roll();
+    await pidBeside(supervisor);
+    await supervisor.stop();
+    assert.deepEqual(await rolled, { kind: 'superseded' });
+    assert.deepEqual(await bench.processes(), []);
+    await go();
+    supervisor.startAgain();
+    await bench.until(supervisor, 'healthy');
+    supervisor.fronts.join({});
+    const again = supervisor.roll();
+    await until('the switch', () => supervisor.snapshot.draining !== undefined);
+    await supervisor.stop();
+    await again;
+    assert.deepEqual(await bench.processes(), []);
+    const { state, draining, pid } = supervisor.snapshot;
+    assert.deepEqual({ state: state.kind, draining, pid }, { state: 'stopped', draining: undefined, pid: undefined });
+  });
+
+  it('gives way to a plain restart', async () => {
+    const supervisor = await bench.run(waiting());
+    const rolled = supervisor.roll();
+    const pid = await pidBeside(supervisor);
+    const beside = await identityOf(pid);
+    await go();
+    // Whichever comes first, in the end there is one process, and it is healthy.
+    await supervisor.restart();
+    await rolled;
+    await bench.until(supervisor, 'healthy');
+    await untilGone(beside);
+    assert.deepEqual(await bench.processes(), [supervisor.snapshot.pid]);
+  });
+
+  it('asked for several times meanwhile is done once more after that', async () => {
+    const supervisor = await bench.run(bench.spec());
+    const all = [supervisor.roll(), supervisor.roll(), supervisor.roll()];
+    assert.deepEqual(
+      await Promise.all(all),
+      all.map(() => ({ kind: 'rolled' })),
+    );
+    assert.equal(supervisor.snapshot.restarts, 2);
+    assert.deepEqual(await bench.processes(), [supervisor.snapshot.pid]);
+  });
+
+  it('of a service that has a fixed port, or none, is a plain restart, and says so', async () => {
+    const [port] = portsOf(bench.band);
+    const supervisor = await bench.run(bench.spec({ port: { kind: 'fixed', port: port! } }));
+    const { pid } = supervisor.snapshot;
+    const outcome = await supervisor.roll();
+    assert.deepEqual(outcome, { kind: 'restarted', reason: `API has the fixed port ${port}, which only one can have` });
+    await bench.until(supervisor, 'healthy');
+    assert.notEqual(supervisor.snapshot.pid, pid);
+  });
+
+  it('of a stopped service starts it', async () => {
+    const supervisor = await bench.run(bench.spec());
+    await supervisor.stop();
+    assert.equal((await supervisor.roll()).kind, 'restarted');
+    await bench.until(supervisor, 'healthy');
+  });
+
+  it('leaves nothing behind when its supervisor is lost: both processes stand in the record', async () => {
+    const lost = await bench.run(waiting());
+    void lost.roll();
+    const pids = [lost.snapshot.pid!, await pidBeside(lost)];
+    const record = await bench.record();
+    assert.deepEqual([record['child'], record['beside']], await Promise.all(pids.map(identityOf)));
+    // What a killed supervisor leaves: its processes, without anybody who looks after them.
+    const identities = await Promise.all(pids.map(identityOf));
+    await go();
+    const next = await bench.run(bench.spec());
+    assert.deepEqual(await Promise.all(identities.map(alive)), [false, false]);
+    assert.ok(!pids.includes(next.snapshot.pid!));
+  });
+});
