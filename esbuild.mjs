@@ -1,8 +1,8 @@
-import { cp, mkdir, readdir, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdir, readdir, rm, stat, writeFile } from 'node:fs/promises';
 import { existsSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { createRequire } from 'node:module';
-import { context, build } from 'esbuild';
+import { context, build, transform } from 'esbuild';
 
 const args = new Set(process.argv.slice(2));
 const production = args.has('--production');
@@ -24,15 +24,61 @@ const node = {
   external: ['pg-native'],
 };
 
+/**
+ * A program of `src` in files of its own: what it imports with `import()` is not even read before that. esbuild splits
+ * only ES modules, so its files are turned into CommonJS, which the extension host and every Node load alike.
+ * @returns {import('esbuild').BuildOptions}
+ */
+const split = (name, external = []) => ({
+  ...node,
+  entryPoints: [`src/${name}.ts`],
+  outdir: 'dist',
+  splitting: true,
+  format: 'esm',
+  chunkNames: `${name}-[name]-[hash]`,
+  outExtension: { '.js': '.cjs' },
+  sourcemap: production ? false : 'inline',
+  external: [...node.external, ...external],
+  write: false,
+  plugins: [{ name: 'commonjs', setup: ({ onEnd }) => onEnd(result => writeCommonJs(name, result)) }],
+});
+
+async function writeCommonJs(name, { outputFiles = [] }) {
+  for (const { path, text } of outputFiles) {
+    const { code, map } = await transform(text, {
+      format: 'cjs',
+      platform: 'node',
+      target: node.target,
+      // As `require`: a native `import()` would go through another loader, which knows no `vscode`.
+      supported: { 'dynamic-import': false },
+      minify: production,
+      legalComments: 'none',
+      sourcemap: production ? false : 'external',
+      sourcefile: basename(path),
+    });
+    await writeFile(path, production ? code : `${code}//# sourceMappingURL=${basename(path)}.map\n`);
+    if (map) await writeFile(`${path}.map`, map);
+  }
+  await removeOldChunks(name, new Set(outputFiles.map(file => basename(file.path))));
+}
+
+const DAY_MS = 24 * 60 * 60 * 1000;
+
+/** Of former builds. Not at once: what runs from them may still load some. */
+async function removeOldChunks(name, present) {
+  for (const file of await readdir('dist')) {
+    if (!file.startsWith(`${name}-`) || present.has(file.replace(/\.map$/, ''))) continue;
+    const path = join('dist', file);
+    const { mtimeMs } = await stat(path);
+    if (Date.now() - mtimeMs > DAY_MS) await rm(path, { force: true });
+  }
+}
+
 // Only the extension's bundle knows `vscode`: a value import of it from a lower layer fails the build of the others.
 /** @type {import('esbuild').BuildOptions[]} */
 const bundles = [
-  { ...node, entryPoints: ['src/extension.ts'], outfile: 'dist/extension.cjs', external: [...node.external, 'vscode'] },
-  ...['cli', 'supervisor', 'postgres'].map(name => ({
-    ...node,
-    entryPoints: [`src/${name}.ts`],
-    outfile: `dist/${name}.cjs`,
-  })),
+  split('extension', ['vscode']),
+  ...['cli', 'supervisor', 'postgres'].map(name => split(name)),
   ...['api', 'orchestrator', 'worker'].map(name => ({
     ...node,
     sourcemap: false,
@@ -81,7 +127,15 @@ async function buildTests() {
     outbase: 'test',
     outExtension: { '.js': '.cjs' },
     sourcemap: 'inline',
-    external: [...node.external, 'vscode', 'mocha', 'playwright-core', '@sparticuz/chromium', '@vscode/test-electron'],
+    external: [
+      ...node.external,
+      'vscode',
+      'mocha',
+      'esbuild',
+      'playwright-core',
+      '@sparticuz/chromium',
+      '@vscode/test-electron',
+    ],
   });
 }
 
@@ -92,7 +146,7 @@ if (args.has('--watch')) {
   const contexts = await Promise.all(bundles.map(bundle => context(bundle)));
   await copyAssets();
   await Promise.all(contexts.map(one => one.watch()));
-  console.log(`watching ${bundles.map(bundle => basename(bundle.outfile)).join(', ')}`);
+  console.log(`watching ${bundles.map(bundle => basename(bundle.entryPoints[0], '.ts')).join(', ')}`);
 } else {
   await Promise.all(bundles.map(bundle => build(bundle)));
   await copyAssets();

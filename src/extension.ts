@@ -2,11 +2,14 @@ import * as vscode from 'vscode';
 import { registerCommands } from './editor/commands.ts';
 import { FolderStacks } from './editor/folder-stacks.ts';
 import { COMMANDS, VIEW_SERVICES } from './editor/ids.ts';
-import { editorPostgres } from './editor/postgres.ts';
 import { Reporter } from './editor/reporter.ts';
 import { StatusBar } from './editor/status-bar.ts';
 import { ServiceTree } from './editor/tree.ts';
 import type { HelixApi } from './editor/api.ts';
+
+// Only what registering needs is imported here, and by what is imported here: activating loads it all, in every window.
+// Anything else is loaded by whoever first needs it, `const { thing } = await import('./editor/thing.ts')`, with the
+// types as `import type`; test/unit/activation.test.ts says what has come in by mistake.
 
 let active: FolderStacks | undefined;
 
@@ -16,7 +19,7 @@ export function activate(context: vscode.ExtensionContext): HelixApi {
   const dist = vscode.Uri.joinPath(context.extensionUri, 'dist');
   const stacks = new FolderStacks({
     supervisorProgram: vscode.Uri.joinPath(dist, 'supervisor.cjs').fsPath,
-    postgres: editorPostgres(context, log),
+    postgres: { extensionUri: context.extensionUri, globalStorageUri: context.globalStorageUri, log },
     logger: log,
     environment: context.environmentVariableCollection,
     onProblem: message => reporter.warn(message),
@@ -34,6 +37,8 @@ export function activate(context: vscode.ExtensionContext): HelixApi {
 
 async function load(stacks: FolderStacks, reporter: Reporter): Promise<void> {
   try {
+    // In a turn of its own: loading the rest of the code and reading keep the processor busy.
+    await new Promise(resolve => setImmediate(resolve));
     await stacks.load();
     autoStart(stacks);
   } catch (error) {

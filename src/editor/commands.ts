@@ -4,7 +4,6 @@ import { isCancelled, UserError } from '../base/errors.ts';
 import { isRunning, type ServiceSnapshot } from '../model/service.ts';
 import { lookOf, portText, stateText } from '../model/wording.ts';
 import type { StartOptions, StartOutcome } from '../session/stack.ts';
-import { openDemoWorkspace } from './demo.ts';
 import type { FolderStack } from './folder-stack.ts';
 import type { FolderStacks } from './folder-stacks.ts';
 import type { ServiceRef } from './hover.ts';
@@ -41,7 +40,7 @@ const TABLE: Readonly<Record<string, Handler>> = {
   [COMMANDS.showTerminal]: showTerminal,
   [COMMANDS.showLog]: showLog,
   [COMMANDS.exportHistory]: exportHistory,
-  [COMMANDS.openDemo]: ({ extensionUri }) => openDemoWorkspace(extensionUri),
+  [COMMANDS.openDemo]: async ({ extensionUri }) => (await import('./demo.ts')).openDemoWorkspace(extensionUri),
 };
 
 export function registerCommands(services: CommandServices): Disposable {

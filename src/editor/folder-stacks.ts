@@ -5,15 +5,14 @@ import { UserError } from '../base/errors.ts';
 import { Emitter } from '../base/event.ts';
 import type { Logger } from '../base/logger.ts';
 import { isRunning } from '../model/service.ts';
-import { CONFIG_FILE, loadPlan } from '../session/load-plan.ts';
-import type { PostgresProvider } from '../session/stack.ts';
-import { FolderStack } from './folder-stack.ts';
+import { CONFIG_FILE } from '../session/config-file.ts';
+import type { FolderStack } from './folder-stack.ts';
 import { CONTEXT_KEYS } from './ids.ts';
-import { planSettings } from './settings.ts';
+import type { EditorPostgresOptions } from './postgres.ts';
 
 export interface FolderStacksOptions {
   readonly supervisorProgram: string;
-  readonly postgres: PostgresProvider;
+  readonly postgres: EditorPostgresOptions;
   readonly logger: Logger;
   readonly environment: vscode.GlobalEnvironmentVariableCollection;
   readonly onProblem: (message: string) => void;
@@ -84,17 +83,21 @@ export class FolderStacks implements Disposable {
     const key = folder.uri.toString();
     this.invalid.delete(key);
     try {
-      const plan = await loadPlan(folder.uri.fsPath, planSettings(folder));
+      // Not at the top: it is most of our code, and activating must not wait until it is loaded.
+      const { openFolder } = await import('./open-folder.ts');
       const known = this.stacks.get(key);
-      if (!plan) return;
-      if (known) return known.stack.replacePlan(plan);
-      const owner = new FolderStack({
-        ...this.options,
-        folder,
-        plan,
-        onPublishProblem: this.options.onProblem,
-        terminalPrefix: () => (this.stacks.size > 1 ? `${folder.name}: ` : ''),
-      });
+      const owner = await openFolder(
+        {
+          ...this.options,
+          folder,
+          onPublishProblem: this.options.onProblem,
+          terminalPrefix: () => (this.stacks.size > 1 ? `${folder.name}: ` : ''),
+        },
+        known,
+      );
+      if (!owner || owner === known) return;
+      // The window was closed meanwhile.
+      if (this.store.isDisposed) return owner.dispose();
       this.stacks.set(key, owner);
       this.store.add(owner.onChange(() => this.changed.fire()));
       await owner.connect();

@@ -2,11 +2,17 @@ import * as vscode from 'vscode';
 import { postgresService } from '../session/postgres-service.ts';
 import type { PostgresProvider } from '../session/stack.ts';
 
+export interface EditorPostgresOptions {
+  readonly extensionUri: vscode.Uri;
+  readonly globalStorageUri: vscode.Uri;
+  readonly log: vscode.LogOutputChannel;
+}
+
 /** PostgreSQL for the editor: what is missing is fetched into the extension's own storage, after asking. */
-export function editorPostgres(context: vscode.ExtensionContext, log: vscode.LogOutputChannel): PostgresProvider {
+export function editorPostgres({ extensionUri, globalStorageUri, log }: EditorPostgresOptions): PostgresProvider {
   return postgresService({
-    program: vscode.Uri.joinPath(context.extensionUri, 'dist', 'postgres.cjs').fsPath,
-    embeddedRoots: [context.globalStorageUri.fsPath, context.extensionUri.fsPath],
+    program: vscode.Uri.joinPath(extensionUri, 'dist', 'postgres.cjs').fsPath,
+    embeddedRoots: [globalStorageUri.fsPath, extensionUri.fsPath],
     mayFetch: async embedded => {
       const fetch = vscode.l10n.t('Fetch PostgreSQL');
       const answer = await vscode.window.showInformationMessage(

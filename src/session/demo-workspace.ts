@@ -2,7 +2,7 @@ import { cp, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { UserError } from '../base/errors.ts';
-import { CONFIG_FILE } from './load-plan.ts';
+import { CONFIG_FILE } from './config-file.ts';
 
 export const DEMO_FOLDER = 'helix-demo';
 

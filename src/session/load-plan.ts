@@ -7,8 +7,7 @@ import { type HelixConfig, parseConfig } from '../model/config.ts';
 import type { Plan } from '../model/plan.ts';
 import { planOf } from '../model/plan-of.ts';
 import { realWorkspace } from '../run/runtime-dir.ts';
-
-export const CONFIG_FILE = 'helix.config.json';
+import { CONFIG_FILE } from './config-file.ts';
 
 /** What the editor's settings, or the command line, add to a folder's own configuration; the configuration wins. */
 export interface PlanSettings {
