@@ -16,6 +16,7 @@ const OPTIONS = {
   follow: { type: 'boolean', short: 'f' },
   lines: { type: 'string', short: 'n' },
   yes: { type: 'boolean', short: 'y' },
+  effective: { type: 'boolean', short: 'e' },
   help: { type: 'boolean', short: 'h' },
   version: { type: 'boolean', short: 'v' },
 } as const;
@@ -67,8 +68,8 @@ const COMMANDS: Readonly<Record<string, Command>> = {
     run: async context => (await import('./cli/history.ts')).history(context),
   },
   env: {
-    options: ['folder'],
-    maxWords: 0,
+    options: ['folder', 'effective', 'json'],
+    maxWords: 1,
     run: async context => (await import('./cli/look-commands.ts')).env(context),
   },
   /** Internal: what `start --detach` leaves behind to bring back supervisors that were killed. */

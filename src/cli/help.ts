@@ -15,6 +15,9 @@ usage: helix-ports COMMAND [options]
   history [SERVICE] [--json|--csv]
                               health checks of this session: time, latency, result
   env                         print the published variables as KEY=value lines
+  env --effective [SERVICE] [--json]
+                              every variable of a service, and where it comes from: allocated, configuration,
+                              .env, default or process; secrets are masked
 
 options:
   -C, --folder DIR   the workspace folder (default: the present one)

@@ -1,6 +1,8 @@
 import { UserError } from '../base/errors.ts';
+import { effectiveText } from '../model/effective-env.ts';
 import { publishedValues } from '../model/publication.ts';
 import type { StackSnapshot } from '../model/service.ts';
+import { effectiveEnvironmentOf } from '../session/effective-env.ts';
 import { type CliContext, EXIT, UsageError } from './context.ts';
 import { followLog, printLog } from './follow.ts';
 import { backgroundLauncher, openStack } from './open-stack.ts';
@@ -44,10 +46,28 @@ export async function url(context: CliContext): Promise<number> {
 }
 
 export async function env(context: CliContext): Promise<number> {
+  const { effective, json } = context.options;
+  if (effective) return effectiveEnv(context);
+  if (json || context.words.length > 0) throw new UsageError('env: a service and --json go with --effective');
   const stack = await look(context);
   const values = publishedValues(stack.snapshot, stack.plan.publish);
   stack.dispose();
   for (const [name, value] of values) context.out(`${name}=${value}`);
+  return EXIT.ok;
+}
+
+async function effectiveEnv(context: CliContext): Promise<number> {
+  const stack = await look(context);
+  const [word] = context.words;
+  const ids = word === undefined ? stack.plan.services.map(one => one.id) : [serviceOf(stack, word).id];
+  const options = { plan: stack.plan, stack: stack.snapshot, env: process.env };
+  const all = [];
+  for (const service of stack.plan.services.filter(one => ids.includes(one.id))) {
+    all.push({ service: service.id, label: service.label, variables: await effectiveEnvironmentOf(service, options) });
+  }
+  stack.dispose();
+  if (context.options.json) context.out(JSON.stringify(all));
+  else context.out(all.map(one => `# ${one.label}\n${effectiveText(one.variables)}`).join('\n\n'));
   return EXIT.ok;
 }
 

@@ -1,11 +1,15 @@
 import { spawn } from 'node:child_process';
 import { coalesce } from '../base/async.ts';
 import { messageOf, UserError } from '../base/errors.ts';
+import { exposureNotes } from '../model/host.ts';
+import type { Plan } from '../model/plan.ts';
 import { type ServiceId, type ServiceSnapshot } from '../model/service.ts';
 import { claim } from '../run/claim.ts';
+import { installAdvice, installText } from '../session/missing-packages.ts';
 import { progressText } from '../session/progress-text.ts';
+import { pythonOf } from '../session/python.ts';
 import type { Stack } from '../session/stack.ts';
-import { type StartOutcome, type StartProgress } from '../session/stack.ts';
+import { type ServiceFailure, type StartOutcome, type StartProgress } from '../session/stack.ts';
 import { type CliContext, EXIT } from './context.ts';
 import { followLogs } from './follow.ts';
 import { backgroundLauncher, openStack, publish } from './open-stack.ts';
@@ -97,6 +101,8 @@ async function conclude(context: CliContext, stack: Stack, outcome: StartOutcome
   await publish(stack).catch((error: unknown) => context.err(messageOf(error)));
   switch (outcome.kind) {
     case 'started':
+      for (const note of exposureNotes(outcome.snapshot)) context.err(note);
+      return EXIT.ok;
     case 'alreadyRunning':
       return EXIT.ok;
     case 'cancelled':
@@ -107,8 +113,19 @@ async function conclude(context: CliContext, stack: Stack, outcome: StartOutcome
         for (const line of problem.lastLines) context.err(`    ${line}`);
         if (skipped.length > 0) context.err(`not started because of it: ${skipped.join(', ')}`);
       }
+      for (const text of await installTexts(stack.plan, outcome.failures)) context.err(text);
       return EXIT.failed;
   }
+}
+
+/** One for all services that miss packages of one environment. */
+async function installTexts(plan: Plan, failures: readonly ServiceFailure[]): Promise<ReadonlySet<string>> {
+  const all = await Promise.all(
+    failures.map(({ service, problem }) => installAdvice({ id: service.id, problem }, plan, pythonOf)),
+  );
+  const advices = all.filter(advice => advice !== undefined);
+  const modules = [...new Set(advices.map(advice => advice.module))];
+  return new Set(advices.map(advice => installText(advice, modules)));
 }
 
 function showOnceHealthy(context: CliContext, service: ServiceSnapshot, shown: Set<string>): void {

@@ -98,7 +98,7 @@ async function environmentInFolder(look: Look): Promise<Interpreter | undefined>
 
 /** Environments that are kept elsewhere are known to their tool alone. */
 async function environmentOfManager(look: Look): Promise<Interpreter | undefined> {
-  if (look.manager === 'pip') return undefined;
+  if (look.manager !== 'uv' && look.manager !== 'poetry') return undefined;
   const program = await onPath(look.manager, look);
   if (!program) return undefined;
   const question = look.manager === 'uv' ? ['python', 'find'] : ['env', 'info', '--executable'];
@@ -143,7 +143,7 @@ async function interpreterAt(path: string, source: string, look: Look): Promise<
   const settings = await readFile(join(dirname(dirname(path)), 'pyvenv.cfg'), 'utf8').catch(() => undefined);
   if (settings !== undefined) {
     // uv's environments have no pip unless they were made with --seed.
-    const manager = look.manager === 'pip' && /^uv\s*=/m.test(settings) ? 'uv' : look.manager;
+    const manager = look.manager === 'pip' && /^uv\s*=/m.test(settings) ? 'uv pip' : look.manager;
     return { path, source, manager, isExternallyManaged: false };
   }
   const about = parseAbout(await ask([path, '-I', '-c', ABOUT], look));

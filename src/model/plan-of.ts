@@ -2,6 +2,7 @@ import { isAbsolute, join, resolve } from 'node:path';
 import { UserError } from '../base/errors.ts';
 import type { HelixConfig, ServiceConfig } from './config.ts';
 import { BANDS, LOOPBACK, POSTGRES_DEFAULTS, POSTGRES_PORT, PROXY_PORT } from './defaults.ts';
+import { isHost } from './host.ts';
 import type { Plan, PlannedService, PostgresPlan, ProxyPlan } from './plan.ts';
 import { inBand, isPort, type Port, toPort } from './port.ts';
 import { DEFAULT_RESTART } from './restart-policy.ts';
@@ -21,6 +22,8 @@ export interface PlanContext {
   };
   /** The process's environment over the folder's `.env`. */
   readonly env: Readonly<Record<string, string>>;
+  /** Where a variable of `env` was set, as `FILE:LINE:COLUMN`; undefined for the process's own. */
+  readonly placeOf?: (name: string) => string | undefined;
 }
 
 const DEFAULT_READY_SECONDS = 60;
@@ -147,25 +150,37 @@ function commandOf(id: ServiceId, service: ServiceConfig): readonly string[] {
 }
 
 /** Fixed by design; `POSTGRES_PORT` is how a user moves it, and the configuration can say it too. */
-function postgresPort(service: ServiceConfig, { env }: PlanContext): Port {
+function postgresPort(service: ServiceConfig, context: PlanContext): Port {
   if (isPort(service.port)) return service.port;
-  const text = env['POSTGRES_PORT']?.trim();
+  const text = context.env['POSTGRES_PORT']?.trim();
   if (!text) return POSTGRES_PORT;
   const value = Number(text);
-  if (!isPort(value))
-    throw new UserError(`POSTGRES_PORT is ${JSON.stringify(text)}, not a port (1 to 65535). Correct it in .env.`);
-  return value;
+  if (isPort(value)) return value;
+  throw wrongVariable('POSTGRES_PORT', text, 'not a port (1 to 65535)', context);
 }
 
-/** A host's name or an address; what it is called by. */
-const HOST = /^[A-Za-z0-9:._-]+$/;
-
 /** Loopback unless the configuration, the process or `.env` asks for more. */
-function apiHost(service: ServiceConfig, { env }: PlanContext): string {
+function apiHost(service: ServiceConfig, context: PlanContext): string {
   const configured = service.env?.['API_HOST']?.trim();
-  const host = configured && !configured.includes('$') ? configured : env['API_HOST']?.trim() || LOOPBACK;
-  if (HOST.test(host)) return host;
-  throw new UserError(`API_HOST is ${JSON.stringify(host)}, not an address. Use ${LOOPBACK}, or leave it empty.`);
+  const isSet = configured !== undefined && configured !== '' && !configured.includes('$');
+  const host = isSet ? configured : context.env['API_HOST']?.trim() || LOOPBACK;
+  if (isHost(host)) return host;
+  throw wrongVariable(
+    'API_HOST',
+    host,
+    `not a host's name or address, such as ${LOOPBACK}`,
+    isSet ? undefined : context,
+  );
+}
+
+function wrongVariable(name: string, value: string, must: string, context: PlanContext | undefined): UserError {
+  const place = context?.placeOf?.(name);
+  const where = place
+    ? 'Correct it.'
+    : context
+      ? 'Correct it in .env or in the environment.'
+      : 'Correct it in the configuration.';
+  return new UserError(`${place ? `${place}: ` : ''}${name} is ${JSON.stringify(value)}, ${must}. ${where}`);
 }
 
 function portRequest(id: ServiceId, service: ServiceConfig): PortRequest {

@@ -1,6 +1,7 @@
 import { type Clock, untilAborted } from '../base/async.ts';
 import { isCancelled } from '../base/errors.ts';
 import type { HealthCheck } from '../model/health-history.ts';
+import { joinOrigins, ORIGINS_VARIABLE } from '../model/origins.ts';
 import type { Port } from '../model/port.ts';
 import { type Exit, httpUrl, type RunSpec } from '../model/service.ts';
 import { substitute } from '../model/variables.ts';
@@ -93,6 +94,9 @@ export class Attempt {
     const command = spec.command!.map(fill);
     const env: NodeJS.ProcessEnv = { ...environment };
     for (const [name, value] of Object.entries(spec.env)) env[name] = fill(value);
+    // Only now it is seen whether the user's own origins have the very port that was leased.
+    const origins = spec.env[ORIGINS_VARIABLE];
+    if (origins !== undefined) env[ORIGINS_VARIABLE] = joinOrigins(fill(origins), []);
     env[RUN_MARKER] = marker;
     env[GENERATION_MARKER] = generation;
     // The editor's own binary is a Node only when told so; anything else must not inherit that.

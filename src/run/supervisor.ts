@@ -2,6 +2,7 @@ import { type Clock, coalesce, delay, systemClock } from '../base/async.ts';
 import { isCancelled, messageOf, UserError } from '../base/errors.ts';
 import { Emitter } from '../base/event.ts';
 import { faultPoint } from '../base/fault.ts';
+import { exposureNote } from '../model/host.ts';
 import { inBand, type Port } from '../model/port.ts';
 import { RestartPolicy } from '../model/restart-policy.ts';
 import {
@@ -156,6 +157,8 @@ export class Supervisor {
   private begin(spec: RunSpec): void {
     this.spec = spec;
     this.wanted = 'running';
+    const exposed = spec.command && exposureNote(spec);
+    if (exposed) this.options.say(exposed);
     const abort = new AbortController();
     // Known before it begins: who is told that the service starts may ask for the next thing at once.
     const loop = { abort, done: Promise.resolve() };

@@ -1,13 +1,15 @@
 import { readFile } from 'node:fs/promises';
-import { join, relative, resolve } from 'node:path';
-import { parse as parseDotenv } from 'dotenv';
+import { join, relative } from 'node:path';
 import { codeOf, messageOf, UserError } from '../base/errors.ts';
 import { DETECTED, detect, foldersBelow } from '../detect/detect.ts';
 import { type HelixConfig, parseConfig } from '../model/config.ts';
+import { envValues, type EnvVariable, parseEnvFile } from '../model/env-file.ts';
 import type { Plan } from '../model/plan.ts';
 import { planOf } from '../model/plan-of.ts';
 import { realWorkspace } from '../run/runtime-dir.ts';
 import { CONFIG_FILE } from './config-file.ts';
+
+export const ENV_FILE = '.env';
 
 /** What the editor's settings, or the command line, add to a folder's own configuration; the configuration wins. */
 export interface PlanSettings {
@@ -69,7 +71,17 @@ async function planIn(workspace: string, settings: PlanSettings, env: NodeJS.Pro
   const config = text === undefined ? detected?.config : checkedConfig(file, text);
   if (!config) return undefined;
   const source = detected ? DETECTED : file;
-  return planOf(config, { workspace, source, settings, env: await workspaceEnvironment(workspace, env) });
+  const own = await readEnvFile(workspace);
+  return planOf(config, {
+    workspace,
+    source,
+    settings,
+    env: { ...envValues(own), ...present(env) },
+    placeOf: name => {
+      const variable = env[name] === undefined ? own.findLast(one => one.name === name) : undefined;
+      return variable && `${join(workspace, ENV_FILE)}:${variable.line}:${variable.column}`;
+    },
+  });
 }
 
 function checkedConfig(file: string, text: string): HelixConfig {
@@ -82,13 +94,24 @@ function checkedConfig(file: string, text: string): HelixConfig {
   });
 }
 
-/** The process's environment over the folder's `.env`, the priority that HELIX itself has. `.env` is only read. */
-async function workspaceEnvironment(workspace: string, env: NodeJS.ProcessEnv): Promise<Record<string, string>> {
-  const file = await readOptional(resolve(workspace, '.env'));
-  const own = file === undefined ? {} : parseDotenv(file);
-  const set = Object.entries(env).filter((entry): entry is [string, string] => entry[1] !== undefined);
-  return { ...own, ...Object.fromEntries(set) };
+/**
+ * The variables of the folder's `.env`, which is only ever read. The process's own environment wins over it, as it does
+ * for HELIX itself.
+ * @throws {UserError} with line and column when it cannot be read as text
+ */
+export async function readEnvFile(workspace: string): Promise<readonly EnvVariable[]> {
+  const file = join(workspace, ENV_FILE);
+  const text = await readOptional(file);
+  const parsed = parseEnvFile(text ?? '');
+  if (parsed.ok) return parsed.variables;
+  const { line, column, message } = parsed.problem;
+  throw new UserError(`${file}:${line}:${column}: ${message}`, {
+    action: { label: 'Open .env', kind: 'open', path: file, line },
+  });
 }
+
+const present = (env: NodeJS.ProcessEnv): Record<string, string> =>
+  Object.fromEntries(Object.entries(env).filter((entry): entry is [string, string] => entry[1] !== undefined));
 
 async function readOptional(file: string): Promise<string | undefined> {
   try {

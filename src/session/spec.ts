@@ -1,5 +1,6 @@
 import { UserError } from '../base/errors.ts';
 import type { Plan, PlannedService } from '../model/plan.ts';
+import { joinOrigins, ORIGINS_VARIABLE, originsOf } from '../model/origins.ts';
 import { httpUrl, type RunSpec, type ServiceSnapshot, type StackSnapshot } from '../model/service.ts';
 import { substituteKnown, variablesOf } from '../model/variables.ts';
 
@@ -37,11 +38,22 @@ export function fillSpec(
     env: variables,
     ...rest
   } = service;
-  return {
-    ...rest,
-    command: command.map(fill),
-    env: Object.fromEntries(Object.entries(variables).map(([name, value]) => [name, fill(value)])),
-  };
+  const filled = Object.fromEntries(Object.entries(variables).map(([name, value]) => [name, fill(value)]));
+  return { ...rest, command: command.map(fill), env: { ...filled, ...apiVariables(service, filled, stack, fill) } };
+}
+
+/** What HELIX's API must know of where it is, whoever describes it: its host, and the origins that may call it. */
+function apiVariables(
+  service: PlannedService,
+  own: Readonly<Record<string, string>>,
+  stack: StackSnapshot,
+  fill: (template: string) => string,
+): Record<string, string> {
+  if (service.id !== 'api' || service.port.kind === 'none') return {};
+  const listed = own[ORIGINS_VARIABLE] ?? fill(`\${env:${ORIGINS_VARIABLE}}`);
+  const peers = stack.services.filter(one => one.id !== service.id && one.url !== undefined && one.port !== undefined);
+  const ours = ['${port}', ...peers.map(one => one.port!)].flatMap(port => originsOf(port));
+  return { API_HOST: own['API_HOST'] ?? service.host, [ORIGINS_VARIABLE]: joinOrigins(listed, ours) };
 }
 
 /** Whether the service runs with the folder's Python, which then has to be found first. */
