@@ -85,6 +85,17 @@ const bundles = [
     entryPoints: [`src/demo/${name}.ts`],
     outfile: `dist/demo/services/${name}.cjs`,
   })),
+  // For pages: one plain script, always small, whose size a test holds.
+  {
+    bundle: true,
+    platform: 'browser',
+    format: 'iife',
+    target: 'es2022',
+    minify: true,
+    logLevel: 'warning',
+    entryPoints: ['src/browser/port-discovery.ts'],
+    outfile: 'media/port-discovery.js',
+  },
 ].filter(bundle => existsSync(bundle.entryPoints[0]));
 
 /** The configuration's JSON schema comes from the very code that checks it. */
@@ -97,6 +108,8 @@ async function writeSchema() {
 
 async function copyAssets() {
   await writeSchema();
+  // It holds declarations only, so it is its own declaration file.
+  await cp('src/browser/contract.ts', 'media/port-discovery.d.ts');
   if (existsSync('src/demo/workspace')) await cp('src/demo/workspace', 'dist/demo', { recursive: true });
   const swagger = dirname(require.resolve('swagger-ui-dist/package.json'));
   await mkdir('dist/demo/services/docs', { recursive: true });

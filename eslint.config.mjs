@@ -2,7 +2,7 @@ import { defineConfig, globalIgnores } from 'eslint/config';
 import tseslint from 'typescript-eslint';
 
 export default defineConfig(
-  globalIgnores(['dist', 'out', '.vscode-test', 'test/fixtures']),
+  globalIgnores(['dist', 'out', '.vscode-test', 'test/fixtures', 'media']),
   {
     files: ['**/*.ts'],
     extends: [tseslint.configs.recommendedTypeChecked],

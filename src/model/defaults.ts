@@ -1,11 +1,12 @@
-import { type Band, toPort } from './port.ts';
+import type { Band, Port } from './port.ts';
 
 /**
  * Every port number of HELIX v2.0, and no other file holds one. Bands and fixed ports are those of the
  * HELIX guide to dynamic ports ("服务端口分配策略"); the proxy's own band is ours, for the second workspace
  * on a machine.
  */
-const band = (from: number, to: number): Band => ({ from: toPort(from), to: toPort(to) });
+const port = (literal: number): Port => literal as Port;
+const band = (from: number, to: number): Band => ({ from: port(from), to: port(to) });
 
 export const BANDS = {
   api: band(8000, 8099),
@@ -14,9 +15,9 @@ export const BANDS = {
   proxy: band(8300, 8399),
 } as const;
 
-export const POSTGRES_PORT = toPort(5432);
+export const POSTGRES_PORT = port(5432);
 /** Lies inside the API's band, and is therefore never given to an API. */
-export const PROXY_PORT = toPort(8080);
+export const PROXY_PORT = port(8080);
 
 /** Taken out of every band. */
 export const FIXED_PORTS: readonly number[] = [POSTGRES_PORT, PROXY_PORT];

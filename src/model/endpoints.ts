@@ -22,3 +22,10 @@ export interface Endpoint {
 
 export const ENDPOINTS_PATH = '/__helix/endpoints';
 export const HEALTH_PATH = '/api/v1/health';
+
+/** Hexadecimal digits: 2^48 ids, so two workspaces of one machine do not share one by chance. */
+export const WORKSPACE_ID_LENGTH = 12;
+
+/** A folder's path as ids are made of it, on every system: `/home/me/helix`, `c:/Users/Me/helix`. */
+export const workspacePath = (folder: string): string =>
+  folder.replaceAll('\\', '/').replace(/^[A-Z]:/, drive => drive.toLowerCase());

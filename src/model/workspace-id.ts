@@ -1,11 +1,5 @@
 import { createHash } from 'node:crypto';
-
-/** Hexadecimal digits: 2^48 ids, so two workspaces of one machine never share one by chance. */
-export const WORKSPACE_ID_LENGTH = 12;
-
-/** The folder's real path as ids are made of it: `/home/me/helix`, `c:/Users/Me/helix`. */
-export const workspacePath = (folder: string): string =>
-  folder.replaceAll('\\', '/').replace(/^[A-Z]:/, drive => drive.toLowerCase());
+import { WORKSPACE_ID_LENGTH, workspacePath } from './endpoints.ts';
 
 /**
  * A short name for a workspace that can be given to pages: the first digits of the SHA-256 of its real path. Nothing

@@ -18,6 +18,7 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
   cli: ['base', 'model', 'ports', 'run', 'publish', 'detect', 'postgres', 'session'],
   editor: ['base', 'model', 'ports', 'run', 'publish', 'detect', 'postgres', 'session'],
   demo: ['base', 'model', 'postgres'],
+  browser: ['base', 'model'],
 };
 
 /** Type-only imports of a composition root are of no consequence at run time. */
