@@ -58,7 +58,9 @@ export const backgroundLauncher: Launcher = {
   launch: (_service, args) => {
     const child = spawn(process.execPath, [join(DIST, 'supervisor.cjs'), ...args], { detached: true, stdio: 'ignore' });
     child.unref();
-    return Promise.resolve();
+    // `close` follows a failed spawn as well.
+    const ended = new Promise<void>(resolve => child.once('close', () => resolve()).once('error', () => resolve()));
+    return Promise.resolve({ ended });
   },
 };
 

@@ -2,7 +2,7 @@ import * as vscode from 'vscode';
 import { within } from '../base/async.ts';
 import { type Disposable, DisposableStore } from '../base/dispose.ts';
 import type { PlannedService } from '../model/plan.ts';
-import type { Launcher } from '../session/stack.ts';
+import type { Launched, Launcher } from '../session/stack.ts';
 
 /** Variables of the extension host that mean nothing, or harm, in a service's environment. */
 const HOST_ONLY = /^(VSCODE_|ELECTRON_|CHROME_|GDK_PIXBUF|APPLICATION_INSIGHTS)/;
@@ -14,6 +14,8 @@ const HOST_ONLY = /^(VSCODE_|ELECTRON_|CHROME_|GDK_PIXBUF|APPLICATION_INSIGHTS)/
 export class Terminals implements Launcher, Disposable {
   private readonly store = new DisposableStore();
   private readonly own = new Map<string, vscode.Terminal>();
+  /** Who is told when these are closed. */
+  private readonly waiting = new Map<vscode.Terminal, () => void>();
   private reveal: string | undefined;
 
   constructor(
@@ -24,11 +26,13 @@ export class Terminals implements Launcher, Disposable {
     this.store.add(
       vscode.window.onDidCloseTerminal(closed => {
         for (const [id, terminal] of this.own) if (terminal === closed) this.own.delete(id);
+        this.waiting.get(closed)?.();
+        this.waiting.delete(closed);
       }),
     );
   }
 
-  launch(service: Pick<PlannedService, 'id' | 'label'>, args: readonly string[]): Promise<void> {
+  launch(service: Pick<PlannedService, 'id' | 'label'>, args: readonly string[]): Promise<Launched> {
     // One that still shows a dead supervisor's last words makes room for the new one.
     this.own.get(service.id)?.dispose();
     const terminal = vscode.window.createTerminal({
@@ -46,7 +50,7 @@ export class Terminals implements Launcher, Disposable {
       this.reveal = undefined;
       terminal.show(true);
     }
-    return Promise.resolve();
+    return Promise.resolve({ ended: new Promise(resolve => this.waiting.set(terminal, () => resolve(undefined))) });
   }
 
   /** The next terminal of this service is shown as soon as it is there, without taking the focus. */

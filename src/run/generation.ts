@@ -23,7 +23,9 @@ export type GenerationFacts = Pick<ServiceSnapshot, 'pid' | 'startedAt' | 'url'>
 export class Generation {
   readonly spec: RunSpec;
   readonly lease: Lease | undefined;
+  /** Known until it is gone for certain: should this process be killed meanwhile, somebody has to end it. */
   child: ProcessIdentity | undefined;
+  isEnding = false;
   facts: GenerationFacts = {};
   private readonly over = new AbortController();
   private running: Promise<AttemptResult> | undefined;
@@ -47,7 +49,7 @@ export class Generation {
       clock: options.clock,
     });
     const attempt = new Attempt({ ...options, port: lease?.port, generation, processes, events });
-    this.running = attempt.run(AbortSignal.any([signal, this.over.signal]));
+    this.running = attempt.run(AbortSignal.any([signal, this.over.signal])).finally(() => (this.child = undefined));
     return this.running;
   }
 

@@ -249,7 +249,7 @@ export class Supervisor {
   private async switchTo(next: Generation): Promise<Generation> {
     const old = this.generation!;
     // None any more where it fell on the way.
-    const pid = old.child?.pid;
+    const pid = old.isEnding ? undefined : old.child?.pid;
     const port = old.lease?.port;
     this.generation = next;
     this.beside = old;
@@ -417,7 +417,7 @@ export class Supervisor {
       onUnhealthy: reason => tell({ state: { kind: 'unhealthy', since: this.clock.now(), reason } }),
       onRecovered: () => tell({ state: { kind: 'healthy', since: this.clock.now() } }),
       onEnding: exit => {
-        generation.child = undefined;
+        generation.isEnding = true;
         tell({ state: { kind: 'stopping' }, ...(exit && { lastExit: exit }) }, ['pid', 'startedAt', 'url']);
         if (exit) say(describeExit(exit));
       },

@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net';
-import type { MessageConnection } from 'vscode-jsonrpc/node';
+import { ConnectionError, ErrorCodes, type MessageConnection, ResponseError } from 'vscode-jsonrpc/node';
 import type { Disposable } from '../base/dispose.ts';
 import { Emitter } from '../base/event.ts';
 import { within } from '../base/async.ts';
@@ -29,6 +29,17 @@ import {
 } from '../run/protocol.ts';
 
 const HELLO_MS = 2_000;
+
+const LOSSES: readonly number[] = [
+  ErrorCodes.MessageWriteError,
+  ErrorCodes.MessageReadError,
+  ErrorCodes.PendingResponseRejected,
+  ErrorCodes.ConnectionInactive,
+];
+
+/** Whether a request failed because the connection has ended, or is about to. */
+export const isConnectionLoss = (error: unknown): boolean =>
+  error instanceof ConnectionError || (error instanceof ResponseError && LOSSES.includes(error.code));
 
 /** A client's end of the control channel to one running supervisor. */
 export class ServiceLink implements Disposable {

@@ -5,7 +5,13 @@ import type { Problem, RunSpec, ServiceId, ServiceSnapshot, StackSnapshot } from
 /** How supervisors come into being: in an editor's terminals, or as processes of the command line. */
 export interface Launcher {
   /** Starts this service's supervisor; its connection is waited for elsewhere. */
-  launch(service: Pick<PlannedService, 'id' | 'label'>, args: readonly string[]): Promise<void>;
+  launch(service: Pick<PlannedService, 'id' | 'label'>, args: readonly string[]): Promise<Launched>;
+}
+
+/** A supervisor's process, which may not be one that can be talked to yet. */
+export interface Launched {
+  /** Settles when the process is gone, as far as its launcher is told; never rejects. */
+  readonly ended: Promise<unknown>;
 }
 
 /** What PostgreSQL needs to be told apart from a plain process: who answers already, and which binaries there are. */

@@ -25,6 +25,8 @@ export interface RecoveryOptions {
 /** Brings back what ended although nobody asked for it. */
 export class Recovery {
   private readonly recovering = new Set<ServiceId>();
+  /** Lost once more while they were brought back, maybe too late for that start to notice. */
+  private readonly lostAgain = new Map<ServiceId, ServiceSnapshot | undefined>();
 
   constructor(private readonly options: RecoveryOptions) {}
 
@@ -36,6 +38,7 @@ export class Recovery {
     await delay(SETTLE_MS);
     const context = this.options.context();
     if (context.roster.get(id)) return;
+    if (this.recovering.has(id)) return void this.lostAgain.set(id, last);
     const record = await readRecord(context.dir, id);
     if (!record) {
       if (last && isMeantToRun(last)) await this.recover(id, () => this.isKilled(id, last));
@@ -80,6 +83,10 @@ export class Recovery {
       this.tell(id, error);
     } finally {
       this.recovering.delete(id);
+      const wasLost = this.lostAgain.has(id);
+      const last = this.lostAgain.get(id);
+      this.lostAgain.delete(id);
+      if (wasLost && !context.disposal.aborted) void this.recoverIfKilled(id, last);
     }
   }
 

@@ -54,11 +54,15 @@ export class Roster implements Disposable {
     return [...this.links.keys()];
   }
 
-  /** The service's supervisor as soon as it can be talked to; undefined after `ms`. */
-  async waitFor(id: ServiceId, ms: number, signal: AbortSignal): Promise<ServiceLink | undefined> {
+  /** The service's supervisor as soon as it can be talked to; undefined after `ms`, or once `ended` settles. */
+  async waitFor(
+    id: ServiceId,
+    { ms, ended, signal }: { readonly ms: number; readonly ended?: Promise<unknown>; readonly signal: AbortSignal },
+  ): Promise<ServiceLink | undefined> {
     // Not `AbortSignal.timeout`: combined with another one it is collected, and never fires (Node 20).
     const limit = new AbortController();
     const timer = setTimeout(() => limit.abort(), ms);
+    void ended?.then(() => limit.abort());
     await this.refresh();
     await this.until(() => this.links.has(id), AbortSignal.any([signal, limit.signal])).catch(() => undefined);
     clearTimeout(timer);

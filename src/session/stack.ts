@@ -26,11 +26,12 @@ import type {
   StopOutcome,
 } from './outcomes.ts';
 import { pythonOf } from './python.ts';
+import { settle, stoppedMeanwhile } from './bring-up.ts';
 import { Recovery } from './recovery.ts';
 import type { ServiceLink } from './link.ts';
 import { Roster } from './roster.ts';
 import { fillSpec, wantsPython } from './spec.ts';
-import { type StackContext, StartRun, untilSettled } from './start-run.ts';
+import { type StackContext, StartRun } from './start-run.ts';
 import { settleKilled, stopPresent } from './stopping.ts';
 import { StopTokens } from './stop-tokens.ts';
 import { type Watcher, Watchers } from './watchers.ts';
@@ -180,23 +181,35 @@ export class Stack implements Disposable {
         `${service.label} was running before HELIX and is not ours to restart. Restart it where it was started.`,
       );
     }
-    const signal = this.signalOf(options.signal);
-    const isPostgres = service.kind === 'postgres';
-    const path = wantsPython(service) ? (await this.context.python(this.plan)).path : undefined;
-    const spec = isPostgres ? undefined : fillSpec(service, this.snapshot, this.plan.environment, path);
+    // What it depends on may just have been killed; it has an address again once it is back.
+    const away = service.dependsOn.filter(other => !this.roster.get(other));
+    if (away.length > 0) {
+      const outcome = await this.start({ ...options, only: away });
+      if (outcome.kind === 'failed' || outcome.kind === 'cancelled') return outcome;
+    }
     try {
-      return await this.reporting([service], options, async () => {
-        await link.restart(spec);
-        const outcome = await untilSettled(this.roster, link, service, signal);
-        if (outcome.kind === 'up') return { kind: 'started', snapshot: this.snapshot };
-        if (outcome.kind === 'lost') return this.start({ ...options, only: [id] });
-        const failed = { service: this.snapshotOf(service), problem: outcome.problem, skipped: [] };
-        return { kind: 'failed', failures: [failed], snapshot: this.snapshot };
-      });
+      return await this.reporting([service], options, () => this.restartOn(link, service, options));
     } catch (error) {
       if (isCancelled(error)) return { kind: 'cancelled' };
       throw error;
     }
+  }
+
+  private async restartOn(link: ServiceLink, service: PlannedService, options: StartOptions): Promise<StartOutcome> {
+    const { id } = service;
+    const token = await this.tokens.read(id);
+    const path = wantsPython(service) ? (await this.context.python(this.plan)).path : undefined;
+    const spec =
+      service.kind === 'postgres' ? undefined : fillSpec(service, this.snapshot, this.plan.environment, path);
+    const signal = this.signalOf(options.signal);
+    const outcome = await settle(link, service, { roster: this.roster, signal, ask: () => link.restart(spec) });
+    if (outcome.kind === 'up') return { kind: 'started', snapshot: this.snapshot };
+    // A stop outranks it; where nobody has stopped it, its supervisor was killed.
+    const wasStopped = (await this.tokens.read(id)) !== token;
+    if (outcome.kind === 'lost' && !wasStopped) return this.start({ ...options, only: [id] });
+    const { problem } = outcome.kind === 'lost' ? stoppedMeanwhile(service.label) : outcome;
+    const failed = { service: this.snapshotOf(service), problem, skipped: [] };
+    return { kind: 'failed', failures: [failed], snapshot: this.snapshot };
   }
 
   /** Restarts what runs, dependencies first, and starts what does not. A server that is not ours is left alone. */

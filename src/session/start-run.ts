@@ -1,17 +1,17 @@
-import { ResponseError } from 'vscode-jsonrpc/node';
 import { throwIfAborted } from '../base/async.ts';
 import { CancelledError, isCancelled, UserError } from '../base/errors.ts';
 import { faultPoint } from '../base/fault.ts';
 import type { Plan, PlannedService } from '../model/plan.ts';
-import { isRunning, type Problem, type RunSpec, type ServiceId, type StackSnapshot } from '../model/service.ts';
-import { isClaimed } from '../run/claim.ts';
+import { isRunning, type RunSpec, type ServiceId, type ServiceSnapshot, type StackSnapshot } from '../model/service.ts';
 import { readRecord } from '../run/record.ts';
+import { type BringUp, failure, settle, stoppedMeanwhile } from './bring-up.ts';
 import type { ServiceLink } from './link.ts';
 import type { Launcher, PostgresProvider, PythonProvider, ServiceFailure, StartOutcome } from './outcomes.ts';
 import type { Roster } from './roster.ts';
 import { fillSpec, wantsPython } from './spec.ts';
 import { stopPresent } from './stopping.ts';
 import type { StopTokens } from './stop-tokens.ts';
+import { Supervisors } from './supervisors.ts';
 
 /** What the operations on a stack work on. */
 export interface StackContext {
@@ -27,30 +27,22 @@ export interface StackContext {
   readonly snapshot: () => StackSnapshot;
 }
 
-type BringUp =
-  | { readonly kind: 'up' }
-  | { readonly kind: 'failed'; readonly problem: Problem }
-  | { readonly kind: 'skipped'; readonly because: ServiceId }
-  /** Its supervisor went away. */
-  | { readonly kind: 'lost' };
-
-/** So long a supervisor is given to be there, and so often it is launched. */
-const SUPERVISOR_UP_MS = 6_000;
-const SUPERVISOR_LAUNCHES = 5;
 const POSTGRES_TRIES = 5;
 /** A supervisor that somebody kills while it starts its service is replaced so often. */
-const MAX_LOSSES = 3;
-const LAST_LINES = 20;
+const MAX_LOSSES = 5;
 
 /** One start of a stack, from launching its supervisors to knowing how each service came out. */
 export class StartRun {
   private readonly halt = new AbortController();
   private readonly signal: AbortSignal;
+  private readonly supervisors: Supervisors;
+  /** How each service comes out. One that is lost after it was up is brought up again, which is its outcome then. */
   private readonly outcomes = new Map<ServiceId, Promise<BringUp>>();
+  private readonly up = new Set<ServiceId>();
+  private readonly losses = new Map<ServiceId, number>();
   private readonly stopTokens = new Map<ServiceId, string>();
   private stopAllToken = '';
   private ranBefore: ReadonlySet<ServiceId> = new Set();
-  private readonly lost = new Set<ServiceId>();
 
   constructor(
     private readonly context: StackContext,
@@ -59,6 +51,7 @@ export class StartRun {
     signal: AbortSignal,
   ) {
     this.signal = AbortSignal.any([signal, this.halt.signal]);
+    this.supervisors = new Supervisors(context);
   }
 
   /** @throws {CancelledError} when it was cancelled or everything was stopped meanwhile; what it began is undone. */
@@ -67,15 +60,12 @@ export class StartRun {
     await this.readTokens();
     this.ranBefore = new Set(this.services.filter(service => this.isRunning(service.id)).map(service => service.id));
     // Other services going down is how a stop elsewhere shows first.
-    const watches = [
-      roster.onChange(() => void this.haltIfStopped()),
-      roster.onLost(service => this.lost.add(service.id)),
-    ];
+    const watches = [roster.onChange(() => void this.haltIfStopped()), roster.onLost(lost => this.onLost(lost))];
     try {
-      await Promise.all(this.services.map(service => this.launch(service)));
+      await Promise.all(this.services.map(service => this.supervisors.ensure(service)));
       faultPoint('client.launched');
-      for (const service of this.services) this.outcomes.set(service.id, this.afterDependencies(service));
-      const settled = await Promise.allSettled(this.outcomes.values());
+      for (const service of this.services) this.begin(service, this.bringUp(service));
+      const settled = await this.settled();
       await this.haltIfStopped();
       throwIfAborted(this.signal);
       const broken = settled.find(one => one.status === 'rejected');
@@ -89,30 +79,51 @@ export class StartRun {
     }
   }
 
-  private async afterDependencies(service: PlannedService): Promise<BringUp> {
-    for (const id of service.dependsOn) {
-      const dependency = await this.outcomes.get(id);
-      if (dependency && dependency.kind !== 'up') return { kind: 'skipped', because: id };
+  private begin({ id }: PlannedService, outcome: Promise<BringUp>): void {
+    this.up.delete(id);
+    const noted = outcome.then(result => {
+      if (result.kind === 'up') this.up.add(id);
+      return result;
+    });
+    // It may be looked at only after others have settled.
+    noted.catch(() => undefined);
+    this.outcomes.set(id, noted);
+  }
+
+  private onLost(lost: ServiceSnapshot): void {
+    this.supervisors.forget(lost.id);
+    const service = this.services.find(({ id }) => id === lost.id);
+    if (service && this.up.has(service.id)) this.begin(service, this.bringBack(service, lost));
+  }
+
+  /** The outcomes once none is open any more, also of services that were lost while others came up. */
+  private async settled(): Promise<PromiseSettledResult<BringUp>[]> {
+    for (;;) {
+      const awaited = [...this.outcomes.values()];
+      const settled = await Promise.allSettled(awaited);
+      if ([...this.outcomes.values()].every((outcome, index) => outcome === awaited[index])) return settled;
     }
-    return this.bringUp(service);
+  }
+
+  private async bringBack(service: PlannedService, lost: ServiceSnapshot): Promise<BringUp> {
+    return (await this.whyGone(service, lost)) ?? this.bringUp(service);
   }
 
   /** Has the service's supervisor start it, and waits until it is healthy or has failed. */
   private async bringUp(service: PlannedService): Promise<BringUp> {
     const { id, label } = service;
-    for (let tries = 1, losses = 0; ;) {
+    for (let tries = 1; ;) {
+      const missing = await this.missing(service);
+      if (missing !== undefined) return { kind: 'skipped', because: missing };
       await this.haltIfStopped();
       throwIfAborted(this.signal);
       if (await this.wasStopped(id)) return stoppedMeanwhile(label);
-      if (this.lost.delete(id)) await this.launch(service);
-      const link = await this.supervisorOf(service);
+      const link = await this.supervisors.linkTo(service, this.signal);
       if (!link) return failure(`The terminal of ${label} did not start. Look at the log of this extension.`);
       const result = await this.runOn(link, service);
       if (result.kind === 'lost') {
-        const record = await readRecord(this.context.dir, id);
-        if (record?.wanted === 'stopped' || ++losses > MAX_LOSSES) {
-          return failure(`The terminal of ${label} was closed.`);
-        }
+        const gone = await this.whyGone(service, link.snapshot);
+        if (gone) return gone;
         continue;
       }
       // The race for a fixed port between two workspaces: whoever lost finds the winner's server to reuse.
@@ -122,51 +133,70 @@ export class StartRun {
     }
   }
 
-  /** A supervisor that was killed before anybody could talk to it is not missed by anybody else. */
-  private async supervisorOf(service: PlannedService): Promise<ServiceLink | undefined> {
-    const { dir, roster } = this.context;
-    for (let left = SUPERVISOR_LAUNCHES; left > 0; left--) {
-      const link = await roster.waitFor(service.id, SUPERVISOR_UP_MS, this.signal);
-      if (link) return link;
-      if (!(await isClaimed(dir, service.id))) await this.launch(service);
+  /**
+   * Waits for what the service depends on. The first one that did not come up; undefined when all are up and have
+   * their addresses, which holds until something else is awaited.
+   */
+  private async missing({ dependsOn }: PlannedService): Promise<ServiceId | undefined> {
+    const { roster } = this.context;
+    for (;;) {
+      const awaited = dependsOn.map(id => this.outcomes.get(id));
+      for (const [index, id] of dependsOn.entries()) {
+        const outcome = await awaited[index];
+        if (outcome && outcome.kind !== 'up') return id;
+      }
+      if (dependsOn.some((id, index) => this.outcomes.get(id) !== awaited[index])) continue;
+      if (!dependsOn.some(id => this.isMoving(id))) return undefined;
+      await roster.until(() => !dependsOn.some(id => this.isMoving(id)), this.signal);
     }
-    return undefined;
+  }
+
+  /** It has lost its port to a stranger and does not have another one yet. */
+  private isMoving(id: ServiceId): boolean {
+    const snapshot = this.context.roster.get(id)?.snapshot;
+    const hasPorts = this.services.find(service => service.id === id)?.port.kind !== 'none';
+    return hasPorts && snapshot !== undefined && isRunning(snapshot.state) && snapshot.port === undefined;
+  }
+
+  /**
+   * Why a supervisor that is gone is not replaced. One that was told to end writes that down first; one that was
+   * killed does not, and what an earlier one has written says nothing about it.
+   */
+  private async whyGone({ id, label }: PlannedService, lost: ServiceSnapshot): Promise<BringUp | undefined> {
+    if (await this.wasStopped(id)) return stoppedMeanwhile(label);
+    const record = await readRecord(this.context.dir, id);
+    const wasClosed = record?.wanted === 'stopped' && record.supervisor.pid === lost.supervisorPid;
+    const losses = (this.losses.get(id) ?? 0) + 1;
+    this.losses.set(id, losses);
+    return wasClosed || losses > MAX_LOSSES ? failure(`The terminal of ${label} was closed.`) : undefined;
   }
 
   private async runOn(link: ServiceLink, service: PlannedService): Promise<BringUp> {
     const { state, external } = link.snapshot;
     const fine = isRunning(state) && state.kind !== 'stopping' && !(external && state.kind === 'unhealthy');
     try {
-      if (!fine) {
-        const spec = await this.specFor(service);
+      const spec = fine ? undefined : await this.specFor(service);
+      if (spec && 'because' in spec) return { kind: 'skipped', ...spec };
+      const ask = async (): Promise<void> => {
+        if (!spec) return;
         await (external ? link.restart(spec) : link.start(spec));
         faultPoint('client.specSent');
-        if (await this.wasStopped(service.id)) {
-          await link.stop({ exit: true });
-          return stoppedMeanwhile(service.label);
-        }
-      }
-      return await untilSettled(this.context.roster, link, service, this.signal);
+        if (await this.wasStopped(service.id)) await link.stop({ exit: true });
+      };
+      return await settle(link, service, { roster: this.context.roster, signal: this.signal, ask });
     } catch (error) {
       if (error instanceof UserError) return failure(error.message);
-      if (isCancelled(error) || error instanceof ResponseError) throw error;
-      // Whatever else goes wrong on a connection, it has ended or is about to.
-      await this.context.roster.until(() => this.context.roster.get(service.id) !== link, this.signal);
-      return { kind: 'lost' };
+      throw error;
     }
   }
 
-  private async specFor(service: PlannedService): Promise<RunSpec> {
+  /** The spec, or the dependency that has gone meanwhile and did not come back. */
+  private async specFor(service: PlannedService): Promise<RunSpec | { readonly because: ServiceId }> {
     const { plan, postgres, python, snapshot } = this.context;
     if (service.kind === 'postgres') return postgres.prepare(service, plan, this.signal);
     const path = wantsPython(service) ? (await python(plan)).path : undefined;
-    return fillSpec(service, snapshot(), plan.environment, path);
-  }
-
-  private async launch(service: PlannedService): Promise<void> {
-    const { dir, launcher, roster } = this.context;
-    if (roster.get(service.id)) return;
-    await launcher.launch(service, ['--dir', dir, '--service', service.id]);
+    const because = await this.missing(service);
+    return because === undefined ? fillSpec(service, snapshot(), plan.environment, path) : { because };
   }
 
   private isRunning(id: ServiceId): boolean {
@@ -213,25 +243,6 @@ export class StartRun {
   }
 }
 
-/** Waits until the service is healthy, or has failed, or its supervisor is gone. */
-export async function untilSettled(
-  roster: Roster,
-  link: ServiceLink,
-  { id, label }: PlannedService,
-  signal: AbortSignal,
-): Promise<Exclude<BringUp, { kind: 'skipped' }>> {
-  const isSettled = (): boolean => {
-    const { kind } = link.snapshot.state;
-    return roster.get(id) !== link || kind === 'healthy' || kind === 'failed' || kind === 'stopped';
-  };
-  await roster.until(isSettled, signal);
-  if (roster.get(id) !== link) return { kind: 'lost' };
-  const { state } = link.snapshot;
-  if (state.kind === 'healthy') return { kind: 'up' };
-  if (state.kind === 'failed') return { kind: 'failed', problem: state.problem };
-  return stoppedMeanwhile(label, await link.tail(LAST_LINES).catch(() => []));
-}
-
 /** Each service that failed, with those that were not started because of it, near or far. */
 function failuresOf(outcomes: ReadonlyMap<ServiceId, BringUp>, { services }: StackSnapshot): ServiceFailure[] {
   const rootOf = (id: ServiceId): ServiceId => {
@@ -244,11 +255,3 @@ function failuresOf(outcomes: ReadonlyMap<ServiceId, BringUp>, { services }: Sta
     return { service: services.find(one => one.id === id)!, problem: outcome.problem, skipped };
   });
 }
-
-const stoppedMeanwhile = (label: string, lastLines: readonly string[] = []): BringUp & { kind: 'failed' } =>
-  failure(`${label} was stopped before it was healthy.`, lastLines);
-
-const failure = (message: string, lastLines: readonly string[] = []): BringUp & { kind: 'failed' } => ({
-  kind: 'failed',
-  problem: { message, lastLines },
-});

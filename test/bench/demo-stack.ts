@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -63,8 +64,12 @@ export async function openDemoStack(scope: Scope, demo: Demo, keep: boolean): Pr
   const { dist, folder } = demo.build;
   const launcher: Launcher = {
     launch: (_service, args) => {
-      spawn(process.execPath, [join(dist, 'supervisor.cjs'), ...args], { detached: true, stdio: 'ignore' }).unref();
-      return Promise.resolve();
+      const child = spawn(process.execPath, [join(dist, 'supervisor.cjs'), ...args], {
+        detached: true,
+        stdio: 'ignore',
+      });
+      child.unref();
+      return Promise.resolve({ ended: once(child, 'exit') });
     },
   };
   const postgres = postgresService({

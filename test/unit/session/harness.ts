@@ -1,7 +1,9 @@
 import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { mkdir, readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { FAULT_VARIABLE, type FaultPoint } from '../../../src/base/fault.ts';
 import type { Logger } from '../../../src/base/logger.ts';
 import type { Plan, PlannedService } from '../../../src/model/plan.ts';
 import type { Band } from '../../../src/model/port.ts';
@@ -11,7 +13,7 @@ import { type ServiceId, type ServiceSnapshot, type StateKind, toServiceId } fro
 import { identify, isSame, type ProcessIdentity, processesWithEnvironment } from '../../../src/run/processes.ts';
 import { RUN_MARKER, runMarker } from '../../../src/run/record.ts';
 import { realWorkspace, stackDir } from '../../../src/run/runtime-dir.ts';
-import type { PostgresProvider } from '../../../src/session/outcomes.ts';
+import type { Launched, PostgresProvider } from '../../../src/session/outcomes.ts';
 import { Stack } from '../../../src/session/stack.ts';
 import { waitFor } from '../../support/wait.ts';
 import { type Cleanup, freeBand, HEALTH } from '../run/harness.ts';
@@ -62,6 +64,7 @@ export class World {
   readonly logged: string[] = [];
   private readonly stacks: Stack[] = [];
   private readonly planned: PlannedService[] = [];
+  private readonly faults = new Map<ServiceId, FaultPoint[]>();
 
   private constructor(
     readonly workspace: string,
@@ -144,7 +147,7 @@ export class World {
     };
     const stack = new Stack({
       plan: this.plan(),
-      launcher: { launch: (_service, args) => this.launch(args) },
+      launcher: { launch: (service, args) => this.launch(service.id, args) },
       postgres: options.postgres ?? noPostgres,
       logger,
       keep: options.keep ?? false,
@@ -153,10 +156,22 @@ export class World {
     return stack;
   }
 
-  private async launch(args: readonly string[]): Promise<void> {
-    const child = spawn(process.execPath, [join(dist, 'supervisor.cjs'), ...args], { detached: true, stdio: 'ignore' });
+  /** The supervisors of this service that are launched next end themselves there, one for each point. */
+  breakDown(id: ServiceId, ...points: readonly FaultPoint[]): void {
+    this.faults.set(id, [...points]);
+  }
+
+  private async launch(id: ServiceId, args: readonly string[]): Promise<Launched> {
+    const point = this.faults.get(id)?.shift();
+    const child = spawn(process.execPath, [join(dist, 'supervisor.cjs'), ...args], {
+      detached: true,
+      stdio: 'ignore',
+      env: { ...process.env, ...(point && { [FAULT_VARIABLE]: point }) },
+    });
+    const ended = once(child, 'exit');
     const identity = await identify(child.pid!);
     if (identity) this.supervisors.push(identity);
+    return { ended };
   }
 
   /** What happened to the services, in order. */

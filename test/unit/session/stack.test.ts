@@ -4,12 +4,23 @@ import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { untilAborted } from '../../../src/base/async.ts';
 import { UserError } from '../../../src/base/errors.ts';
+import type { FaultPoint } from '../../../src/base/fault.ts';
 import type { RunSpec, ServiceId } from '../../../src/model/service.ts';
 import { identify, isSame, type ProcessIdentity } from '../../../src/run/processes.ts';
 import type { PostgresProvider, StartOutcome } from '../../../src/session/outcomes.ts';
 import type { Stack } from '../../../src/session/stack.ts';
 import { Cleanup, freeBand, SERVICES, untilGone } from '../run/harness.ts';
 import { pidsOf, snapshotOf, statesOf, until, untilState, World } from './harness.ts';
+
+/** Only the second SIGINT ends it. */
+const STUBBORN = [
+  process.execPath,
+  '-e',
+  `let count = 0; process.on('SIGINT', () => { if (++count > 1) process.exit(); }); ${SERVICES.http}`,
+];
+
+/** Prints where the database is, so it can only be started when that has a port. */
+const USES_DB = { command: [process.execPath, '-e', `console.log(process.argv[1]); ${SERVICES.http}`, '${url:db}'] };
 
 async function supervisorOf(stack: Stack, id: ServiceId): Promise<ProcessIdentity> {
   const identity = await identify(snapshotOf(stack, id).supervisorPid ?? 0);
@@ -158,6 +169,67 @@ describe('stack', function () {
       assert.match(failuresOf(await stack.start())[0]!.message, /never listened/);
       await go(api);
       assert.equal((await stack.start()).kind, 'started');
+    });
+
+    for (const point of [
+      'supervisor.claimed',
+      'supervisor.leased',
+      'supervisor.spawned',
+      'supervisor.recorded',
+    ] as const) {
+      it(`replaces a supervisor that is killed on its way (${point}), also after a stop`, async () => {
+        world.service('db');
+        const api = world.service('api', { dependsOn: ['db'] });
+        const stack = world.stack();
+        await stack.start();
+        await stack.stop();
+        world.breakDown(api, point, point);
+        assert.equal((await stack.start()).kind, 'started');
+        assert.deepEqual(statesOf(stack), { db: 'healthy', api: 'healthy' });
+        assert.equal((await world.processesOf(api)).length, 1);
+        await world.untilSupervisors(2);
+      });
+    }
+
+    it('gives up on a supervisor that is killed again and again', async () => {
+      const api = world.service('api');
+      world.breakDown(api, ...Array<FaultPoint>(20).fill('supervisor.leased'));
+      const stack = world.stack();
+      assert.match(failuresOf(await stack.start())[0]!.message, /terminal of API was closed/);
+      await world.untilSupervisors(0);
+    });
+
+    it('brings back what is killed while others still wait for it', async () => {
+      const db = world.service('db');
+      const api = world.service('api', { dependsOn: ['db'], waits: true });
+      const worker = world.service('worker', { dependsOn: ['db', 'api'], changes: USES_DB });
+      const stack = world.stack();
+      const { outcome } = await startUntil(stack, api);
+      const { supervisorPid } = snapshotOf(stack, db);
+      process.kill(supervisorPid!, 'SIGKILL');
+      await until(stack, 'the loss', () => snapshotOf(stack, db).supervisorPid !== supervisorPid);
+      await go(api);
+      assert.equal((await outcome).kind, 'started');
+      assert.deepEqual(statesOf(stack), { db: 'healthy', api: 'healthy', worker: 'healthy' });
+      assert.ok((await stack.tail(worker, 10)).includes(`http://127.0.0.1:${snapshotOf(stack, db).port}`));
+      assert.equal((await world.processesOf(db)).length, 1);
+      await world.untilSupervisors(3);
+    });
+
+    it('does not bring back what is closed while others still wait for it', async () => {
+      const db = world.service('db');
+      const api = world.service('api', { dependsOn: ['db'], waits: true });
+      world.service('worker', { dependsOn: ['db', 'api'], changes: USES_DB });
+      const stack = world.stack();
+      const { outcome } = await startUntil(stack, api);
+      process.kill(snapshotOf(stack, db).supervisorPid!, 'SIGHUP');
+      await until(stack, 'its end', () => snapshotOf(stack, db).supervisorPid === undefined);
+      await go(api);
+      assert.deepEqual(
+        failuresOf(await outcome).map(({ id, skipped }) => ({ id, skipped })),
+        [{ id: db, skipped: ['worker'] }],
+      );
+      assert.deepEqual(statesOf(stack), { db: 'stopped', api: 'healthy', worker: 'stopped' });
     });
 
     it('works where the state folder was removed meanwhile', async () => {
@@ -347,6 +419,48 @@ describe('stack', function () {
       assert.equal((await stack.restart(api)).kind, 'started');
     });
 
+    it('brings back first what it depends on, if that was killed', async () => {
+      const db = world.service('db');
+      const api = world.service('api', { dependsOn: ['db'], changes: USES_DB });
+      const stack = world.stack();
+      await stack.start();
+      process.kill(snapshotOf(stack, db).supervisorPid!, 'SIGKILL');
+      await untilState(stack, db, 'stopped');
+      assert.equal((await stack.restart(api)).kind, 'started');
+      assert.deepEqual(statesOf(stack), { db: 'healthy', api: 'healthy' });
+    });
+
+    it('is done although its supervisor is killed over it', async () => {
+      const api = world.service('api', { changes: { command: STUBBORN, stopTimeoutMs: 60_000 } });
+      const stack = world.stack();
+      await stack.start();
+      const before = snapshotOf(stack, api);
+      const outcome = stack.restart(api);
+      await untilState(stack, api, 'stopping');
+      process.kill(before.supervisorPid!, 'SIGKILL');
+      assert.equal((await outcome).kind, 'started');
+      assert.equal((await world.processesOf(api)).length, 1);
+      assert.notEqual(snapshotOf(stack, api).pid, before.pid);
+      await world.untilSupervisors(1);
+    });
+
+    it('is over when it is stopped meanwhile', async () => {
+      const api = world.service('api', { changes: { command: STUBBORN, stopTimeoutMs: 60_000 } });
+      const [one, other] = [world.stack(), world.stack()];
+      await one.start();
+      const { supervisorPid, pid } = snapshotOf(one, api);
+      const outcome = one.restart(api);
+      await untilState(one, api, 'stopping');
+      const stopped = other.stop();
+      await until(one, 'the stop', async () => (await world.record(api))['wanted'] === 'stopped');
+      process.kill(supervisorPid!, 'SIGKILL');
+      assert.match(failuresOf(await outcome)[0]!.message, /was stopped before it was healthy/);
+      await stopped;
+      await until(one, 'the end of it', async () => (await world.processesOf(api)).length === 0);
+      assert.ok(pid !== undefined && snapshotOf(one, api).state.kind === 'stopped');
+      await world.untilSupervisors(0);
+    });
+
     it('takes the configuration as it is by now', async () => {
       const api = world.service('api');
       const stack = world.stack();
@@ -499,11 +613,7 @@ describe('stack', function () {
     });
 
     it('ends a service whose supervisor was killed while it stopped it', async () => {
-      // Only the second SIGINT ends it.
-      const script = `let count = 0; process.on('SIGINT', () => { if (++count > 1) process.exit(); }); ${SERVICES.http}`;
-      const api = world.service('api', {
-        changes: { command: [process.execPath, '-e', script], stopTimeoutMs: 60_000 },
-      });
+      const api = world.service('api', { changes: { command: STUBBORN, stopTimeoutMs: 60_000 } });
       const stack = world.stack({ keep: true });
       await stack.start();
       const supervisor = await supervisorOf(stack, api);
