@@ -1,3 +1,5 @@
+import type { Endpoint } from '../model/endpoints.ts';
+
 /**
  * What every proxy engine does, whatever it is made of. An engine is told what there is (`update`) and says when what
  * it was told has taken hold; it never looks for services itself.
@@ -13,20 +15,9 @@ export interface Upstream {
   readonly draining: boolean;
 }
 
-/** A service as `GET /__helix/endpoints` lists it. */
-export interface Endpoint {
-  readonly id: string;
-  readonly label: string;
-  /** The service's state in one word, e.g. `healthy`. */
-  readonly state: string;
-  readonly host: string;
-  readonly port?: number | undefined;
-  readonly url?: string | undefined;
-}
-
 /** All that an engine answers from. It is replaced whole, never changed. */
 export interface ProxySnapshot {
-  /** The workspace's folder, so that a page can tell its own HELIX from a colleague's. */
+  /** `workspaceId` of the folder, so that a page can tell its own HELIX from a colleague's. */
   readonly workspace: string;
   readonly upstreams: readonly Upstream[];
   readonly endpoints: readonly Endpoint[];
