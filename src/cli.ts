@@ -127,9 +127,16 @@ function explain(error: unknown): number {
 process.stdout.on('error', error => process.exit(codeOf(error) === 'EPIPE' ? EXIT.ok : EXIT.failed));
 process.stderr.on('error', () => undefined);
 
-void main(process.argv.slice(2))
-  .catch(explain)
-  .then(code => {
+/** What a command that failed has left open (connections, watchers) must not keep the process. */
+function endWith(code: number): void {
+  terminal.done();
+  process.stdout.write('', () => process.stderr.write('', () => process.exit(code)));
+}
+
+main(process.argv.slice(2)).then(
+  code => {
     terminal.done();
     process.exitCode = code;
-  });
+  },
+  (error: unknown) => endWith(explain(error)),
+);

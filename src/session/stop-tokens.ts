@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { readFile, writeFile } from 'node:fs/promises';
+import { readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { codeOf } from '../base/errors.ts';
 import type { ServiceId } from '../model/service.ts';
@@ -14,7 +14,7 @@ export class StopTokens {
   /** Tells that everything, or these services, were stopped now. */
   async renew(only: readonly ServiceId[] | undefined): Promise<void> {
     const files = only ? only.map(id => this.file(id)) : [this.file()];
-    await Promise.all(files.map(file => writeFile(file, randomUUID(), { mode: 0o600 })));
+    await Promise.all(files.map(write));
   }
 
   /** Changes whenever everything is stopped, or this service. */
@@ -33,7 +33,19 @@ async function readIfThere(file: string): Promise<string> {
   try {
     return await readFile(file, 'utf8');
   } catch (error) {
-    if (codeOf(error) === 'ENOENT') return '';
+    if (['ENOENT', 'EISDIR'].includes(codeOf(error) ?? '')) return '';
     throw error;
+  }
+}
+
+async function write(file: string): Promise<void> {
+  const token = randomUUID();
+  try {
+    await writeFile(file, token, { mode: 0o600 });
+  } catch (error) {
+    if (codeOf(error) !== 'EISDIR') throw error;
+    // What is ours to keep at this place is only the token.
+    await rm(file, { recursive: true, force: true });
+    await writeFile(file, token, { mode: 0o600 });
   }
 }

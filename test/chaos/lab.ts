@@ -31,6 +31,9 @@ export type Service = (typeof SERVICES)[number];
 /** What a user has in `.env.local`; no event may cost a byte of it. */
 export const USER_LINES = '# mine, and to stay mine\nMY_OWN="kept"\n';
 
+/** Far more than any command may take, on the slowest machine. */
+const COMMAND_MS = 180_000;
+
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 const ignore = (): void => undefined;
 
@@ -135,8 +138,13 @@ export class Lab {
     return child;
   }
 
+  /** One that does not end is ended, which shows in its exit code. */
   async cli(...args: readonly string[]): Promise<Finished> {
-    return finished(this.client(...args));
+    const child = this.client(...args);
+    const timer = setTimeout(() => child.kill('SIGKILL'), COMMAND_MS);
+    const result = await finished(child).finally(() => clearTimeout(timer));
+    if (child.signalCode !== 'SIGKILL') return result;
+    return { ...result, stderr: `${result.stderr}\n${args.join(' ')} did not end within ${COMMAND_MS / 1000} s` };
   }
 
   /** @throws when it does not answer 0 */

@@ -1,4 +1,6 @@
 import { strict as assert } from 'node:assert';
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
 import { UserError } from '../../../src/base/errors.ts';
 import type { PlannedService } from '../../../src/model/plan.ts';
 import { DEFAULT_RESTART } from '../../../src/model/restart-policy.ts';
@@ -115,5 +117,16 @@ describe('stop tokens', () => {
       await tokens.renew(undefined);
       assert.deepEqual(await changed(before), [true, true, true]);
     }
+  });
+
+  it('take back their place from whatever somebody has put there', async () => {
+    const folder = await cleanup.folder();
+    const tokens = new StopTokens(folder);
+    for (const name of ['.stopped', '.stopped.api']) await mkdir(join(folder, name, 'inner'), { recursive: true });
+    const before = await tokens.read(API);
+    await tokens.renew(undefined);
+    await tokens.renew([API]);
+    assert.notEqual(await tokens.read(API), before);
+    assert.notEqual(await tokens.read(), '');
   });
 });
