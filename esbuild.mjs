@@ -98,6 +98,22 @@ const bundles = [
   },
 ].filter(bundle => existsSync(bundle.entryPoints[0]));
 
+/** The dashboard's page: one script and one style sheet, for the webview and for the command line that serves it. */
+for (const entry of ['page.ts', 'page.css']) {
+  bundles.push({
+    bundle: true,
+    platform: 'browser',
+    format: 'iife',
+    target: ['chrome120', 'firefox120', 'safari17'],
+    minify: production,
+    sourcemap: production ? false : 'linked',
+    legalComments: 'none',
+    logLevel: 'warning',
+    entryPoints: [`src/dashboard/${entry}`],
+    outfile: `dist/dashboard/${entry.replace('.ts', '.js')}`,
+  });
+}
+
 /** The configuration's JSON schema comes from the very code that checks it. */
 async function writeSchema() {
   const bundle = await build({ ...node, entryPoints: ['src/model/config.ts'], write: false, sourcemap: false });

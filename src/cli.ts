@@ -62,6 +62,11 @@ const COMMANDS: Readonly<Record<string, Command>> = {
     maxWords: 1,
     run: async context => (await import('./cli/look-commands.ts')).logs(context),
   },
+  dashboard: {
+    options: ['folder'],
+    maxWords: 0,
+    run: async context => (await import('./cli/dashboard.ts')).dashboard(context),
+  },
   history: {
     options: ['folder', 'json', 'csv'],
     maxWords: 1,

@@ -12,6 +12,8 @@ usage: helix-ports COMMAND [options]
   url [SERVICE]               print the address of a service (default: api)
   logs SERVICE [--follow] [--lines N]
                               print a service's output
+  dashboard                   serve the dashboard on loopback, for looking only; its
+                              address is all that is printed on stdout
   history [SERVICE] [--json|--csv]
                               health checks of this session: time, latency, result
   env                         print the published variables as KEY=value lines

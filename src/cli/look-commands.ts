@@ -5,6 +5,7 @@ import type { StackSnapshot } from '../model/service.ts';
 import { effectiveEnvironmentOf } from '../session/effective-env.ts';
 import { type CliContext, EXIT, UsageError } from './context.ts';
 import { followLog, printLog } from './follow.ts';
+import { untilInterrupted } from './interrupt.ts';
 import { backgroundLauncher, openStack } from './open-stack.ts';
 import { serviceOf } from './stack-commands.ts';
 import { statusJson, statusTable } from './status-table.ts';
@@ -91,18 +92,4 @@ function readLines(text: string | undefined): number {
   if (!Number.isInteger(lines) || lines < 0)
     throw new UsageError(`--lines must be a whole number, not ${JSON.stringify(text)}`);
   return lines;
-}
-
-function untilInterrupted(): Promise<number> {
-  // Something must keep the process up; the signal ends it.
-  const alive = setInterval(() => undefined, 1 << 30);
-  return new Promise(resolve => {
-    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
-      process.once(signal, () => {
-        clearInterval(alive);
-        resolve(EXIT.interrupted);
-        setImmediate(() => process.exit(EXIT.interrupted));
-      });
-    }
-  });
 }

@@ -39,6 +39,7 @@ const TABLE: Readonly<Record<string, Handler>> = {
   [COMMANDS.copyUrl]: copyUrl,
   [COMMANDS.showTerminal]: showTerminal,
   [COMMANDS.showLog]: showLog,
+  [COMMANDS.openDashboard]: openDashboard,
   [COMMANDS.exportHistory]: exportHistory,
   [COMMANDS.openDemo]: async ({ extensionUri }) => (await import('./demo.ts')).openDemoWorkspace(extensionUri),
 };
@@ -164,6 +165,13 @@ async function showLog(services: CommandServices, target: Target): Promise<void>
   const ref = target && ('service' in target || 'id' in target) ? resolve(services, target) : undefined;
   if (ref?.service) await showLogFile(ref.owner, ref.service);
   else services.log.show();
+}
+
+async function openDashboard(services: CommandServices, target: Target): Promise<void> {
+  const owner = await pickFolder(services, target);
+  if (!owner) return;
+  const dashboard = await import('./dashboard.ts');
+  dashboard.openDashboard(owner, services.extensionUri);
 }
 
 async function exportHistory(services: CommandServices, target: Target): Promise<void> {

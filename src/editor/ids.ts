@@ -12,11 +12,14 @@ export const COMMANDS = {
   copyUrl: 'helix.copyUrl',
   showTerminal: 'helix.showTerminal',
   showLog: 'helix.showLog',
+  openDashboard: 'helix.openDashboard',
   exportHistory: 'helix.exportHistory',
   openDemo: 'helix.openDemo',
 } as const;
 
 export const VIEW_SERVICES = 'helix.services';
+/** The dashboards' webviews. */
+export const PANEL_DASHBOARD = 'helix.dashboard';
 export const VIEW_CONTAINER = 'helix';
 
 export const CONTEXT_KEYS = {

@@ -16,6 +16,8 @@ export interface WatchSources {
 /** What one client has asked to be told while it looks on. */
 export class ClientWatch implements Disposable {
   private store = new DisposableStore();
+  private bundle: string[] = [];
+  private timer: NodeJS.Timeout | undefined;
 
   constructor(
     private readonly connection: MessageConnection,
@@ -24,6 +26,7 @@ export class ClientWatch implements Disposable {
 
   /** Each request replaces the one before it. */
   set({ checks, output }: WatchRequest): void {
+    this.flush();
     this.store.dispose();
     this.store = new DisposableStore();
     if (checks) {
@@ -40,21 +43,28 @@ export class ClientWatch implements Disposable {
     this.store.dispose();
   }
 
+  /** Tells at once what is bundled: whoever is answered with the last lines is not told some of them again. */
+  readonly flush = (): void => {
+    clearTimeout(this.timer);
+    this.timer = undefined;
+    if (this.bundle.length === 0) return;
+    void this.connection.sendNotification(outputNotification, this.bundle).catch(() => undefined);
+    this.bundle = [];
+  };
+
   private watchOutput(store: DisposableStore): void {
-    let bundle: string[] = [];
-    let timer: NodeJS.Timeout | undefined;
-    const send = (): void => {
-      timer = undefined;
-      void this.connection.sendNotification(outputNotification, bundle).catch(() => undefined);
-      bundle = [];
-    };
+    store.add({
+      dispose: () => {
+        clearTimeout(this.timer);
+        this.timer = undefined;
+        this.bundle = [];
+      },
+    });
     store.add(
       this.sources.output.onLines(lines => {
-        bundle.push(...lines);
-        if (bundle.length > BUNDLE_LINES) bundle.splice(0, bundle.length - BUNDLE_LINES);
-        timer ??= setTimeout(send, BUNDLE_MS);
+        this.bundle = [...this.bundle, ...lines].slice(-BUNDLE_LINES);
+        this.timer ??= setTimeout(this.flush, BUNDLE_MS);
       }),
     );
-    store.add({ dispose: () => clearTimeout(timer) });
   }
 }

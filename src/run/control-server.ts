@@ -79,7 +79,10 @@ export class ControlServer {
       if (exit) setTimeout(() => void this.leave(), 10);
       return null;
     });
-    connection.onRequest(tailRequest, ({ lines }) => this.output.last(lines));
+    connection.onRequest(tailRequest, ({ lines }) => {
+      watch.flush();
+      return this.output.last(lines);
+    });
     connection.onRequest(historyRequest, ({ limit }) => supervisor.health.history(limit));
     connection.onNotification(watchNotification, request => watch.set(request));
     connection.listen();

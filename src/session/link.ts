@@ -132,12 +132,17 @@ export class ServiceLink implements Disposable {
   }
 
   /** The newest `limit` checks of the session; none from a supervisor of an older version, which keeps none. */
-  history(limit?: number): Promise<HealthHistory> {
-    return this.connection.sendRequest(historyRequest, limit === undefined ? {} : { limit }).catch(() => EMPTY_HISTORY);
+  async history(limit?: number): Promise<HealthHistory> {
+    try {
+      return await this.connection.sendRequest(historyRequest, limit === undefined ? {} : { limit });
+    } catch {
+      return EMPTY_HISTORY;
+    }
   }
 
   /** What this client is told from now on; replaces what it asked for before. */
   watch(request: WatchRequest): void {
+    if (this.isClosed) return;
     void this.connection.sendNotification(watchNotification, request).catch(() => undefined);
   }
 

@@ -15,8 +15,9 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
   postgres: ['base', 'model', 'ports', 'run'],
   proxy: ['base', 'model'],
   session: ['base', 'model', 'ports', 'run', 'publish', 'detect', 'postgres'],
-  cli: ['base', 'model', 'ports', 'run', 'publish', 'detect', 'postgres', 'session'],
-  editor: ['base', 'model', 'ports', 'run', 'publish', 'detect', 'postgres', 'session'],
+  cli: ['base', 'model', 'ports', 'run', 'publish', 'detect', 'postgres', 'session', 'dashboard'],
+  editor: ['base', 'model', 'ports', 'run', 'publish', 'detect', 'postgres', 'session', 'dashboard'],
+  dashboard: ['base', 'model'],
   demo: ['base', 'model', 'postgres'],
   browser: ['base', 'model'],
 };
