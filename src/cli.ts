@@ -17,6 +17,7 @@ const OPTIONS = {
   lines: { type: 'string', short: 'n' },
   yes: { type: 'boolean', short: 'y' },
   effective: { type: 'boolean', short: 'e' },
+  stop: { type: 'boolean' },
   help: { type: 'boolean', short: 'h' },
   version: { type: 'boolean', short: 'v' },
 } as const;
@@ -76,6 +77,16 @@ const COMMANDS: Readonly<Record<string, Command>> = {
     options: ['folder', 'effective', 'json'],
     maxWords: 1,
     run: async context => (await import('./cli/look-commands.ts')).env(context),
+  },
+  who: {
+    options: ['json', 'stop', 'yes'],
+    maxWords: 1,
+    run: async context => (await import('./cli/who.ts')).who(context),
+  },
+  doctor: {
+    options: ['folder', 'json'],
+    maxWords: 0,
+    run: async context => (await import('./cli/doctor.ts')).doctor(context),
   },
   /** Internal: what `start --detach` leaves behind to bring back supervisors that were killed. */
   keep: {

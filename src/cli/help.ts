@@ -20,10 +20,15 @@ usage: helix-ports COMMAND [options]
   env --effective [SERVICE] [--json]
                               every variable of a service, and where it comes from: allocated, configuration,
                               .env, default or process; secrets are masked
+  who PORT [--json] [--stop]  who has a port: process, user, since when, which service;
+                              --stop ends it if it is yours, after asking (--yes: without)
+  doctor [--json]             what is wrong here, and what to do about it;
+                              exit code 1 if something would keep the services from starting
 
 options:
   -C, --folder DIR   the workspace folder (default: the present one)
-  -y, --yes          start: fetch PostgreSQL with npm without asking, if none is installed
+  -y, --yes          start: fetch PostgreSQL with npm without asking, if none is installed;
+                     who: stop without asking
   -h, --help         this text
   -v, --version      the version
 

@@ -198,7 +198,9 @@ interface ToolRow {
   readonly user?: string;
 }
 
-type Describe = (pids: readonly number[]) => Promise<ReadonlyMap<number, Pick<Holder, 'command' | 'startedAtMs'>>>;
+type Describe = (
+  pids: readonly number[],
+) => Promise<ReadonlyMap<number, Pick<Holder, 'command' | 'startedAtMs' | 'user'>>>;
 
 async function describeAll(rows: readonly ToolRow[], describe: Describe): Promise<ReadonlyMap<number, Holder>> {
   const pids = new Set(rows.flatMap(row => row.pid ?? []));
@@ -303,16 +305,25 @@ async function windowsProcesses(pids: readonly number[]): ReturnType<Describe> {
   const filter = pids.map(pid => `ProcessId=${pid}`).join(' or ');
   const started = '([DateTimeOffset]$_.CreationDate).ToUnixTimeMilliseconds()';
   const command = '$(if ($_.CommandLine) { $_.CommandLine } else { $_.Name })';
+  // Of another user's process it is not told without administrator's rights.
+  const user = '(Invoke-CimMethod -InputObject $_ -MethodName GetOwner -ErrorAction SilentlyContinue).User';
   const script =
     `Get-CimInstance Win32_Process -Filter "${filter}" | Where-Object CreationDate | ` +
-    `ForEach-Object { '{0} {1} {2}' -f $_.ProcessId, ${started}, ${command} }`;
+    `ForEach-Object { "{0}\`t{1}\`t{2}\`t{3}" -f $_.ProcessId, ${started}, ${user}, ${command} }`;
   const args = ['-NoProfile', '-NonInteractive', '-Command', script];
   const { stdout } = await run('powershell.exe', args, { windowsHide: true }).catch(() => ({ stdout: '' }));
-  const rows = stdout.matchAll(/^(\d+) (\d+) (.*)$/gm);
+  return parseWindowsProcesses(stdout);
+}
+
+/** Lines of pid, start (milliseconds since the epoch), user and command line, with tabs between. */
+export function parseWindowsProcesses(
+  output: string,
+): ReadonlyMap<number, { command: string; startedAtMs: number; user?: string }> {
+  const rows = output.matchAll(/^(\d+)\t(\d+)\t([^\t\r\n]*)\t(.*)$/gm);
   return new Map(
-    [...rows].map(([, pid, startedAtMs, line]) => [
+    [...rows].map(([, pid, startedAtMs, user, line]) => [
       Number(pid),
-      { command: oneLine(line!), startedAtMs: Number(startedAtMs) },
+      { command: oneLine(line!), startedAtMs: Number(startedAtMs), ...(user && { user }) },
     ]),
   );
 }

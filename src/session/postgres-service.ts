@@ -54,7 +54,7 @@ export function postgresService(options: PostgresServiceOptions): PostgresProvid
           return ownSpec(service, config, options.program);
         case 'occupied':
         case 'unavailable':
-          throw new UserError(resolution.detail);
+          throw new UserError(`${resolution.detail} ${resolution.advice}`);
       }
     },
     isReusable: async (service, plan, signal) => {
@@ -72,7 +72,15 @@ export function postgresService(options: PostgresServiceOptions): PostgresProvid
   };
 }
 
-function configOf(service: PlannedService, plan: Plan, options: PostgresServiceOptions): PostgresConfig {
+const configOf = (service: PlannedService, plan: Plan, options: PostgresServiceOptions): PostgresConfig =>
+  postgresConfigOf(service, plan, options.embeddedRoots);
+
+/** @throws {UserError} when the plan does not say enough */
+export function postgresConfigOf(
+  service: PlannedService,
+  plan: Plan,
+  embeddedRoots: readonly string[],
+): PostgresConfig {
   if (service.port.kind !== 'fixed') throw new UserError(`${service.label} needs a fixed port.`);
   const { engine, ...credentials } = plan.postgres;
   if (!credentials.password) {
@@ -84,7 +92,7 @@ function configOf(service: PlannedService, plan: Plan, options: PostgresServiceO
     // One cluster per user and port, not per workspace: whoever comes second reuses the first one's server.
     dataRoot: join(stateHome(), 'postgres', String(service.port.port)),
     preference: engine === 'system' || engine === 'embedded' ? engine : 'auto',
-    embeddedRoots: options.embeddedRoots,
+    embeddedRoots,
   };
 }
 

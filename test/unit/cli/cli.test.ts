@@ -85,7 +85,20 @@ describe('helix-ports', function () {
   it('prints help and version', async () => {
     const help = await cli('--help');
     assert.equal(help.code, 0);
-    for (const word of ['find', 'start', 'stop', 'restart', 'status', 'url', 'logs', 'history', 'env', 'exit codes']) {
+    for (const word of [
+      'find',
+      'start',
+      'stop',
+      'restart',
+      'status',
+      'url',
+      'logs',
+      'history',
+      'env',
+      'who',
+      'doctor',
+      'exit codes',
+    ]) {
       assert.ok(help.stdout.includes(word), word);
     }
     const { version } = JSON.parse(await readFile(join(repository, 'package.json'), 'utf8')) as { version: string };

@@ -121,7 +121,10 @@ describe('postgres runner', function () {
 
     const wrong = await resolvePostgres({ ...config, password: 'wrong' });
     assert.equal(wrong.kind === 'occupied' && wrong.by, 'postgres');
-    assert.match(JSON.stringify(wrong), /POSTGRES_PASSWORD.*Set POSTGRES_PORT in \.env/);
+    assert.match(
+      JSON.stringify(wrong),
+      /POSTGRES_PASSWORD.*Correct POSTGRES_PASSWORD in \.env; .*CREATE ROLE.*POSTGRES_PORT/,
+    );
     assert.equal((await tryCredentials({ ...config, password: 'wrong' })).kind, 'wrong-password');
     assert.equal((await tryCredentials({ ...config, password: '' })).kind, 'wrong-password');
     assert.equal((await tryCredentials({ ...config, user: 'nobody' })).kind, 'wrong-password');
