@@ -1,5 +1,6 @@
 import * as vscode from 'vscode';
 import { registerCommands } from './editor/commands.ts';
+import { ConfigDiagnostics } from './editor/diagnostics.ts';
 import { FolderStacks } from './editor/folder-stacks.ts';
 import { restoreDashboards } from './editor/dashboard-serializer.ts';
 import { COMMANDS, VIEW_SERVICES } from './editor/ids.ts';
@@ -32,9 +33,9 @@ export function activate(context: vscode.ExtensionContext): HelixApi {
   context.subscriptions.push(log, stacks, tree, view, new StatusBar(stacks));
   // Not waited for: reading configurations and looking for what runs must not hold up the editor. Commands wait for it.
   const ready = load(stacks, reporter);
-  const { extensionUri } = context;
-  context.subscriptions.push(registerCommands({ stacks, reporter, log, ready, extensionUri }));
-  context.subscriptions.push(restoreDashboards({ stacks, ready, extensionUri }));
+  const { extensionUri, globalStorageUri } = context;
+  context.subscriptions.push(registerCommands({ stacks, reporter, log, ready, extensionUri, globalStorageUri }));
+  context.subscriptions.push(restoreDashboards({ stacks, ready, extensionUri }), new ConfigDiagnostics());
   return { ready, stacks: () => stacks.all.map(owner => owner.stack.snapshot) };
 }
 

@@ -17,6 +17,7 @@ export interface CommandServices {
   readonly reporter: Reporter;
   readonly log: vscode.LogOutputChannel;
   readonly extensionUri: vscode.Uri;
+  readonly globalStorageUri: vscode.Uri;
   /** The folders have been read. */
   readonly ready: Promise<void>;
 }
@@ -24,7 +25,10 @@ export interface CommandServices {
 /** What a command may be called with: nothing (palette), a row of the tree, or a reference (status bar, hover, code). */
 type Target = TreeNode | Partial<ServiceRef> | undefined;
 
-type Handler = (services: CommandServices, target: Target) => Promise<unknown>;
+/** `store`: for what a command makes and what outlives it. */
+export type HandlerServices = CommandServices & { readonly store: DisposableStore };
+
+type Handler = (services: HandlerServices, target: Target) => Promise<unknown>;
 
 const TABLE: Readonly<Record<string, Handler>> = {
   [COMMANDS.start]: start,
@@ -41,6 +45,9 @@ const TABLE: Readonly<Record<string, Handler>> = {
   [COMMANDS.showLog]: showLog,
   [COMMANDS.openDashboard]: openDashboard,
   [COMMANDS.exportHistory]: exportHistory,
+  [COMMANDS.whoHasPort]: async (services, target) => (await import('./care.ts')).whoHasPort(services, target),
+  [COMMANDS.diagnose]: async services => (await import('./care.ts')).diagnose(services),
+  [COMMANDS.createConfig]: async () => (await import('./care.ts')).createConfiguration(),
   [COMMANDS.openDemo]: async ({ extensionUri }) => (await import('./demo.ts')).openDemoWorkspace(extensionUri),
 };
 
@@ -50,7 +57,7 @@ export function registerCommands(services: CommandServices): Disposable {
     const run = async (target: Target): Promise<unknown> => {
       try {
         await services.ready;
-        return await handler(services, target);
+        return await handler({ ...services, store }, target);
       } catch (error) {
         if (!isCancelled(error)) services.reporter.showError(error);
         return undefined;

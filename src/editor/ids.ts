@@ -15,6 +15,9 @@ export const COMMANDS = {
   openDashboard: 'helix.openDashboard',
   exportHistory: 'helix.exportHistory',
   openDemo: 'helix.openDemo',
+  whoHasPort: 'helix.whoHasPort',
+  diagnose: 'helix.diagnose',
+  createConfig: 'helix.createConfig',
 } as const;
 
 export const VIEW_SERVICES = 'helix.services';

@@ -166,6 +166,8 @@ export const configJsonSchema = (): object => z.toJSONSchema(configSchema, { io:
 
 /** Line and column from 1, offset and length in UTF-16 units, a byte order mark not counted: as editors count. */
 export interface ConfigProblem {
+  /** `form`: what the JSON schema tells as well. `meaning`: what one part means for another, a key that is there twice. */
+  readonly kind: 'form' | 'meaning';
   readonly message: string;
   readonly path: Path;
   readonly line: number;
@@ -199,6 +201,7 @@ export function parseConfig(source: string): ParsedConfig {
   const value: unknown = getNodeValue(root);
   const parsed = z.safeParse(configSchema, value);
   if (!parsed.success) for (const issue of parsed.error.issues) reportIssue(issue, value, problems);
+  problems.kind = 'meaning';
   checkMeaning(value, problems);
   return parsed.success && problems.isEmpty ? { ok: true, config: parsed.data } : problems.refuse();
 }
@@ -206,6 +209,8 @@ export function parseConfig(source: string): ParsedConfig {
 /** Problems on their way to a list in the file's order. */
 class Problems {
   root: Node | undefined;
+  /** What the problems that are told now are of. */
+  kind: ConfigProblem['kind'] = 'form';
   private readonly found: ConfigProblem[] = [];
 
   constructor(private readonly content: string) {}
@@ -253,7 +258,7 @@ class Problems {
     const length = Math.min(extent, this.content.length - offset);
     const before = this.content.slice(0, offset).split(/\r\n|\n|\r/);
     const place = { line: before.length, column: before.at(-1)!.length + 1, offset, length };
-    this.found.push({ message, path: at, ...place });
+    this.found.push({ kind: this.kind, message, path: at, ...place });
   }
 
   refuse(): ParsedConfig {

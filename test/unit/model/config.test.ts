@@ -327,7 +327,8 @@ describe('configuration', () => {
     check('services', service);
   });
 
-  describe('whatever stands there', () => {
+  describe('whatever stands there', function () {
+    this.timeout(180_000);
     const check = (source: string): void => {
       const parsed = parseConfig(source);
       if (parsed.ok) return;
@@ -410,7 +411,7 @@ describe('configuration', () => {
           ),
           check,
         ),
-        { numRuns: 1000 },
+        { numRuns: 10_000 },
       );
       for (const open of ['[', '{"a":']) check(open.repeat(50_000));
     });
@@ -428,7 +429,7 @@ describe('configuration', () => {
           ),
           check,
         ),
-        { numRuns: 1000 },
+        { numRuns: 10_000 },
       );
     });
 
