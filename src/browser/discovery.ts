@@ -63,16 +63,16 @@ export class Discovery extends EventTarget implements Omit<PortDiscovery, 'addEv
 
   async fetch(path: string, init: RequestInit = {}): Promise<Response> {
     const { signal } = init;
-    await this.#ready(signal);
+    // What is not to be asked for twice is not sent to where nobody may be any more.
+    const once = !IDEMPOTENT.test(init.method ?? 'GET') || init.body instanceof ReadableStream;
+    await this.#ready(signal, once ? 0 : FRESH_MS);
     try {
       return await this.#page.fetch(this.buildUrl(path), init);
     } catch (error) {
-      // With the API where it was, the failure is the call's own.
-      if (signal?.aborted || this.#closing.signal.aborted || (await this.#isThere(0))) throw error;
-      // What may have been carried out is not asked for twice.
-      if (!IDEMPOTENT.test(init.method ?? 'GET') || init.body instanceof ReadableStream) throw error;
+      // With the API where it was, the failure is the call's own; and what may have been carried out is left to the caller.
+      if (once || signal?.aborted || this.#closing.signal.aborted || (await this.#isThere(0))) throw error;
     }
-    await this.#ready(signal);
+    await this.#ready(signal, 0);
     return this.#page.fetch(this.buildUrl(path), init);
   }
 
@@ -84,8 +84,8 @@ export class Discovery extends EventTarget implements Omit<PortDiscovery, 'addEv
   }
 
   /** Waits for an API as long as a call may. */
-  async #ready(signal: AbortSignal | null | undefined): Promise<void> {
-    if (await unlessAborted(this.#isThere(FRESH_MS), signal)) return;
+  async #ready(signal: AbortSignal | null | undefined, age: number): Promise<void> {
+    if (await unlessAborted(this.#isThere(age), signal)) return;
     const over = new AbortController();
     this.#waiting++;
     try {
@@ -102,7 +102,7 @@ export class Discovery extends EventTarget implements Omit<PortDiscovery, 'addEv
   #nextFound(signal: AbortSignal): Promise<unknown> {
     return new Promise((resolve, reject) => {
       const { clock } = this.#page;
-      const late = new Failure('notFound', 'No HELIX API was found while this call waited for one.');
+      const late = new Failure('notFound', 'No HELIX API was found in time.');
       const timer = clock.setTimeout(() => reject(late), this.#read().queueMs);
       signal.addEventListener('abort', () => clock.clearTimeout(timer));
       this.addEventListener('found', resolve, { signal });

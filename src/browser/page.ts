@@ -4,6 +4,8 @@ import { WORKSPACE_ID_LENGTH, workspacePath } from '../model/endpoints.ts';
 /** What is used of the browser, so that tests can stand in for it. */
 export interface Page {
   readonly location: URL;
+  /** What requests say of where they come from: `null` for a file. */
+  readonly origin: string;
   readonly clock: Clock;
   readonly fetch: typeof fetch;
   random(): number;
@@ -23,6 +25,7 @@ export function browserPage(): Page {
   const key = `helix-api ${location.protocol === 'file:' ? location.pathname : ''}`.trim();
   return {
     location,
+    origin: window.origin,
     clock: systemClock,
     fetch: (input, init) => window.fetch(input, init),
     random: Math.random,

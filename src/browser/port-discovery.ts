@@ -30,7 +30,7 @@ if (!loaded) {
       await window.helixApi.discoverApiEndpoint({ signal });
       return true;
     } catch (error) {
-      console.warn(`HELIX: ${error instanceof Error ? error.message : String(error)}`);
+      console.warn(String(error));
       return false;
     }
   };

@@ -8,8 +8,10 @@ import type { Settings } from './settings.ts';
 
 /** How long a better place is waited for before the next is tried beside it. */
 const HEAD_START_MS = 150;
-/** How long one name of this machine is waited for before another is tried on the same port. */
+/** How long one name of this machine is waited for before another is tried on the same port as well. */
 const OTHER_HOST_MS = 250;
+/** How much longer, once the other one has answered. */
+const PREFERRED_HOST_MS = 1_000;
 
 /** `witness`: the proxy that said whose the API is, where the API itself does not. */
 export interface Found extends FoundApi {
@@ -84,12 +86,12 @@ export class Search {
     const { apiBase } = this.#options.settings;
     const found = apiBase && (await this.#at(apiBase, 'given'));
     if (found || !apiBase || isLoopback(new URL(apiBase).hostname)) return found || undefined;
-    throw new Failure('notFound', `The HELIX API does not answer at ${apiBase}, which this page was told to use.`);
+    throw new Failure('notFound', `No HELIX API answers at ${apiBase}, which this page was given.`);
   }
 
   async #ownOrigin(): Promise<Found | undefined> {
-    const { protocol, origin } = this.#options.page.location;
-    return protocol.startsWith('http') ? this.#at(origin, 'origin') : undefined;
+    const { origin } = this.#options.page;
+    return origin === 'null' ? undefined : this.#at(origin, 'origin');
   }
 
   /** The last one is taken at once only if it was known to be ours, and says again whose it is. */
@@ -128,7 +130,12 @@ export class Search {
     const [preferred, ...others] = settings.hosts.map(host => `http://${host}:${port}`);
     if (!preferred) return Promise.resolve(undefined);
     const best = look(preferred);
-    return first([best, ...others.map(async base => (await within(OTHER_HOST_MS, best, page.clock)) ?? look(base))]);
+    const bestWithin = (ms: number): Promise<Found | undefined> => within(ms, best, page.clock);
+    const tryOther = async (base: string): Promise<Found | undefined> => {
+      const found = (await bestWithin(OTHER_HOST_MS)) ?? (await look(base));
+      return found && ((await bestWithin(PREFERRED_HOST_MS)) ?? found);
+    };
+    return first([best, ...others.map(tryOther)]);
   }
 
   readonly #direct = async (base: string): Promise<Found | undefined> => {
@@ -191,8 +198,8 @@ export class Search {
     if (possible.length === 0) throw await this.#notFound(all);
     throw new Failure(
       'ambiguous',
-      `Several HELIX APIs answer (${listOf(possible)}), and nothing tells which is this page's. Open the page ` +
-        'from its API or proxy, or name the workspace in <meta name="helix-workspace">.',
+      `Several HELIX APIs answer, and any may be this page's: ${listOf(possible)}. ` +
+        'Open the page from one of them, or name its workspace in <meta name="helix-workspace">.',
       possible,
     );
   }
@@ -201,10 +208,10 @@ export class Search {
     const { explain, settings, page } = this.#options;
     const unreadable = explain ? await this.#unreadable(others) : [];
     const reasons = [
-      `No HELIX API was found for this page on ${settings.hosts[0] ?? 'its origin'}, ports ${settings.band.from}-${settings.band.to}.`,
+      `No HELIX API was found for this page on ports ${settings.band.from}-${settings.band.to}.`,
       others.length > 0 && `Not known to be of its workspace: ${listOf(others)}.`,
       unreadable.length > 0 &&
-        `Not readable from ${page.location.origin}: ${unreadable.join(', ')}. If it is the API, add that to its ALLOWED_ORIGINS.`,
+        `Not readable: ${unreadable.join(', ')}. If it is the API, add ${page.origin} to its ALLOWED_ORIGINS.`,
     ];
     return new Failure('notFound', reasons.filter(Boolean).join(' '), others, unreadable);
   }
@@ -212,7 +219,7 @@ export class Search {
   /** A browser tells a page no more of an answer it may not read than of none; only that there was one can be found out. */
   async #unreadable(others: readonly Found[]): Promise<string[]> {
     const { settings, requests, page } = this.#options;
-    const known = [page.location.origin, ...others.map(({ base }) => base)];
+    const known = [page.origin, ...others.map(({ base }) => base)];
     const hosts = settings.hosts.slice(0, 1);
     const bases = portsOf(settings.band).flatMap(port => hosts.map(host => `http://${host}:${port}`));
     const answering = await Promise.all(

@@ -12,6 +12,7 @@ const types = readFileSync(join(repoRoot, 'media', 'port-discovery.d.ts'), 'utf8
 function pageWith(globals: Record<string, unknown> = {}): Record<string, unknown> {
   const page: Record<string, unknown> = {
     document: { URL: 'http://localhost:3000/', querySelector: () => null },
+    origin: 'http://localhost:3000',
     EventTarget,
     AbortController,
     AbortSignal,

@@ -91,6 +91,7 @@ export const PROXIES = { from: 9300, to: 9304 };
 export class FakePage implements Page {
   readonly clock = new FakeClock();
   readonly location: URL;
+  readonly origin: string;
   readonly ports = new Map<number, Listener>();
   readonly metas: Record<string, string> = {};
   /** What was asked, in order: `9003/api/v1/health`. */
@@ -104,6 +105,7 @@ export class FakePage implements Page {
 
   constructor(location = 'http://localhost:3000/') {
     this.location = new URL(location);
+    this.origin = this.location.origin;
   }
 
   readonly fetch: typeof fetch = (input, init) => {

@@ -40,7 +40,7 @@ describe('the search of a page for its API', () => {
     it('takes nothing of this machine in place of an API elsewhere that is down', async () => {
       page.ports.set(9003, helix());
       const error = await failure(page.find({ apiBase: 'https://api.example.com' }));
-      assert.match(error.message, /does not answer at https:\/\/api\.example\.com/);
+      assert.match(error.message, /No HELIX API answers at https:\/\/api\.example\.com/);
     });
 
     it('takes the page’s own origin before all that it would have to look for', async () => {
@@ -335,13 +335,13 @@ describe('a page that finds nothing', () => {
     assert.deepEqual(error.unreadable, [at(9003)]);
     assert.match(
       error.message,
-      /Not readable from http:\/\/localhost:3000: http:\/\/localhost:9003\. .*ALLOWED_ORIGINS/,
+      /Not readable: http:\/\/localhost:9003\. .*add http:\/\/localhost:3000 to its ALLOWED_ORIGINS/,
     );
   });
 
   it('is told where it was looked', async () => {
     const error = await failure(new FakePage().find());
-    assert.match(error.message, /No HELIX API was found for this page on localhost, ports 9000-9009/);
+    assert.match(error.message, /No HELIX API was found for this page on ports 9000-9009/);
     assert.deepEqual([error.candidates, error.unreadable], [[], []]);
   });
 });
