@@ -209,7 +209,7 @@ export class EmbeddedEngine implements ProxyEngine {
       return answerProblem(request, response, this.front.cors, wrongOrigin(origin));
     }
     const tunnel = new Tunnel(this.front, request, response, requestHead(request, target, this.front.authority));
-    tunnel.early = head;
+    tunnel.listen(socket, head);
     this.tunnels.add(tunnel);
     socket.once('close', () => this.tunnels.delete(tunnel));
     tunnel.start();

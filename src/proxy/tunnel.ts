@@ -7,6 +7,9 @@ import { slowUpstream } from './problems.ts';
 import { responseFields } from './response-head.ts';
 import type { PooledUpstream } from './upstream-pool.ts';
 
+/** A client that says more than this before it knows whether it may is not read on. */
+const EARLY_MAX = 64 << 10;
+
 /**
  * A request to speak WebSocket. The client gets its 101 when the upstream has sent one and not before; a refusal is
  * passed on as the answer that it is. Then bytes go both ways until either side ends or resets.
@@ -16,8 +19,22 @@ export class Tunnel extends Exchange {
   private attempt: ClientRequest | undefined;
   private upstreamSocket: Duplex | undefined;
   private timer: NodeJS.Timeout | undefined;
-  /** What the client sent before it was answered. */
-  early: Buffer = Buffer.alloc(0);
+  private stopKeeping: () => void = () => undefined;
+  /** What the client sent before it was answered; read, because only who reads learns that the client is gone. */
+  private readonly early: Buffer[] = [];
+  private earlyBytes = 0;
+
+  /** Takes what has come with the request's head, and what comes until there is an answer. */
+  listen(socket: Socket, head: Buffer): void {
+    const keep = (chunk: Buffer): void => {
+      this.early.push(chunk);
+      this.earlyBytes += chunk.length;
+      if (this.earlyBytes > EARLY_MAX) socket.pause();
+    };
+    if (head.length) keep(head);
+    socket.on('data', keep);
+    this.stopKeeping = () => socket.off('data', keep);
+  }
 
   protected send({ upstream }: PooledUpstream): void {
     const { method, path, fields } = this.head;
@@ -80,14 +97,15 @@ export class Tunnel extends Exchange {
 
   /** The upstream speaks another protocol from now on. */
   private open(answer: IncomingMessage, upstream: Duplex, head: Buffer): void {
-    clearTimeout(this.timer);
+    this.drop();
     this.answered();
     this.upstreamSocket = upstream;
     const client = this.response.socket;
     if (!client) return void upstream.destroy();
     client.write(switchingProtocols(answer, this.request));
     if (head.length) client.write(head);
-    if (this.early.length) upstream.write(this.early);
+    this.stopKeeping();
+    for (const chunk of this.early.splice(0)) upstream.write(chunk);
     join(client, upstream as Socket);
     client.once('close', () => this.tunnelClosed());
     upstream.once('close', () => this.tunnelClosed());

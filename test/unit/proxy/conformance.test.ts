@@ -1,0 +1,68 @@
+import assert from 'node:assert/strict';
+import type { Behaviour } from './behaviour.ts';
+import { fieldBehaviours } from './behaviours-fields.ts';
+import { framingBehaviours } from './behaviours-framing.ts';
+import { ownBehaviours } from './behaviours-own.ts';
+import { streamBehaviours } from './behaviours-streams.ts';
+import { upgradeBehaviours } from './behaviours-upgrade.ts';
+import { ENGINES, type EngineKind, type RunningEngine, snapshotOf, upstreamAt } from './engines.ts';
+import { RawUpstream, Wire } from './wire.ts';
+
+const TABLE: Readonly<Record<string, readonly Behaviour[]>> = {
+  framing: framingBehaviours,
+  fields: fieldBehaviours,
+  streams: streamBehaviours,
+  upgrades: upgradeBehaviours,
+  'its own answers': ownBehaviours,
+};
+
+for (const kind of ENGINES) {
+  describe(`HTTP through the ${kind.kind} engine`, () => {
+    for (const [title, behaviours] of Object.entries(TABLE)) describe(title, () => table(kind, behaviours));
+  });
+}
+
+describe('the table of HTTP behaviours', () => {
+  it('has at least 60 rows, no two of one name, and a reason for each difference', () => {
+    const rows = Object.values(TABLE).flat();
+    assert.ok(rows.length >= 60, `${rows.length} rows`);
+    assert.equal(new Set(rows.map(row => row.name)).size, rows.length);
+    for (const row of rows) {
+      for (const difference of Object.values(row.differs ?? {})) assert.ok(difference.reason.length > 10, row.name);
+    }
+  });
+});
+
+function table(kind: EngineKind, behaviours: readonly Behaviour[]): void {
+  let running: RunningEngine;
+
+  before(async function () {
+    const started = await kind.start();
+    if (!('missing' in started)) running = started;
+    else {
+      console.log(`skipped: ${started.missing}`);
+      this.skip();
+    }
+  });
+  after(() => running?.engine.stop());
+
+  for (const behaviour of behaviours) {
+    it(behaviour.name, async () => {
+      const upstream = await RawUpstream.listen();
+      const clients: Wire[] = [];
+      const client = async (): Promise<Wire> => {
+        const wire = await Wire.open(running.port);
+        clients.push(wire);
+        return wire;
+      };
+      try {
+        await running.engine.update(snapshotOf(upstreamAt(upstream.port)));
+        const seen = await behaviour.run({ port: running.port, upstream, client });
+        assert.deepEqual(seen, (behaviour.differs?.[kind.kind] ?? behaviour).expect);
+      } finally {
+        for (const one of clients) one.close();
+        await upstream.close();
+      }
+    });
+  }
+}
