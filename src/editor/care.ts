@@ -38,7 +38,7 @@ export async function createConfiguration(): Promise<string | undefined> {
   return folder && (await import('./create-config.ts')).createAndOpenConfig(folder);
 }
 
-async function pickWorkspaceFolder(): Promise<vscode.WorkspaceFolder | undefined> {
+export async function pickWorkspaceFolder(): Promise<vscode.WorkspaceFolder | undefined> {
   const folders = (vscode.workspace.workspaceFolders ?? []).filter(folder => folder.uri.scheme === 'file');
   if (folders.length === 0) throw new UserError('Open a folder first; there is none open.');
   return folders.length === 1

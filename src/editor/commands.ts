@@ -48,6 +48,8 @@ const TABLE: Readonly<Record<string, Handler>> = {
   [COMMANDS.whoHasPort]: async (services, target) => (await import('./care.ts')).whoHasPort(services, target),
   [COMMANDS.diagnose]: async services => (await import('./care.ts')).diagnose(services),
   [COMMANDS.createConfig]: async () => (await import('./care.ts')).createConfiguration(),
+  [COMMANDS.addPortDiscovery]: async ({ extensionUri }) =>
+    (await import('./front-end.ts')).addPortDiscovery(extensionUri),
   [COMMANDS.openDemo]: async ({ extensionUri }) => (await import('./demo.ts')).openDemoWorkspace(extensionUri),
 };
 

@@ -18,6 +18,7 @@ export const COMMANDS = {
   whoHasPort: 'helix.whoHasPort',
   diagnose: 'helix.diagnose',
   createConfig: 'helix.createConfig',
+  addPortDiscovery: 'helix.addPortDiscovery',
 } as const;
 
 export const VIEW_SERVICES = 'helix.services';
