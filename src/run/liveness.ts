@@ -45,7 +45,10 @@ export async function untilUnfit(watched: Watched, events: LivenessEvents): Prom
       if (clock.now() - wrongSince > cadence.wrongLimitMs) return { kind: 'hung', reason };
       if (misses === cadence.misses) events.onUnhealthy(reason);
     }
-    await delay(Math.max(0, cadence.steadyMs - (clock.now() - started)), signal, clock);
+    // Not after one that was refused: a service that reloads itself does not listen for a moment.
+    const isSuspect = !result.ok && result.failure === 'silent';
+    const pause = isSuspect ? Math.min(cadence.suspectMs, cadence.steadyMs) : cadence.steadyMs;
+    await delay(Math.max(0, pause - (clock.now() - started)), signal, clock);
   }
 }
 

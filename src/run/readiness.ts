@@ -15,6 +15,8 @@ export interface HealthCadence {
   readonly longestMs: number;
   /** While it is healthy: from one check to the next. */
   readonly steadyMs: number;
+  /** The same after a check that was not answered: sooner, because a hung service is of no use to anybody. */
+  readonly suspectMs: number;
   /** With so many checks, it is looked whether the listener is still ours: a look costs ten times as much. */
   readonly ownerEvery: number;
   readonly timeoutMs: number;
@@ -28,6 +30,7 @@ export const HEALTH_CADENCE: HealthCadence = {
   firstMs: 50,
   longestMs: 1_000,
   steadyMs: 2_000,
+  suspectMs: 1_000,
   ownerEvery: 5,
   timeoutMs: 1_500,
   misses: 3,

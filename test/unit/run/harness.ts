@@ -23,6 +23,7 @@ export const QUICK: HealthCadence = {
   firstMs: 20,
   longestMs: 100,
   steadyMs: 50,
+  suspectMs: 50,
   ownerEvery: 5,
   timeoutMs: 1_000,
   misses: 3,

@@ -1,7 +1,7 @@
 import { strict as assert } from 'node:assert';
 import { chmod, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { get } from 'node:http';
-import { systemClock } from '../../../src/base/async.ts';
+import { type Clock, systemClock } from '../../../src/base/async.ts';
 import { DEFAULT_RESTART } from '../../../src/model/restart-policy.ts';
 import { allocateFixed } from '../../../src/ports/allocate.ts';
 import { leasePort } from '../../../src/ports/lease.ts';
@@ -370,6 +370,28 @@ describe('supervisor', function () {
         bench.said.some(line => line.startsWith('no answer to 3 checks in a row')),
         bench.said.join('\n'),
       );
+    });
+
+    it('a service that hangs, without waiting as long between checks as when all is well', async () => {
+      const pauses: number[] = [];
+      const clock: Clock = {
+        ...systemClock,
+        setTimeout: (callback, ms) => {
+          pauses.push(ms);
+          return systemClock.setTimeout(callback, Math.min(ms, 20));
+        },
+      };
+      const [steadyMs, suspectMs] = [500_000, 100_000];
+      const supervisor = await bench.supervisor({ steadyMs, suspectMs }, clock);
+      supervisor.start(bench.spec());
+      await bench.until(supervisor, 'healthy');
+      const { pid } = supervisor.snapshot;
+      await until('a steady check', () => pauses.some(ms => ms > suspectMs));
+      process.kill(pid!, 'SIGSTOP');
+      await until('another process', () => ![undefined, pid].includes(supervisor.snapshot.pid));
+      const suspect = pauses.filter(ms => ms > suspectMs / 2 && ms <= suspectMs);
+      assert.ok(suspect.length >= 2, pauses.join());
+      assert.ok(bench.said.some(line => line.startsWith('no answer to 3 checks in a row')));
     });
 
     it('not one that answers 503: it is shown as unhealthy, and as healthy again', async () => {
