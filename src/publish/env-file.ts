@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import type { Stats } from 'node:fs';
-import { access, constants, lstat, open, readFile, realpath, rename, rm, stat } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { access, constants, lstat, open, readdir, readFile, realpath, rename, rm, stat } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
 import { delay } from '../base/async.ts';
 import { codeOf, messageOf, UserError } from '../base/errors.ts';
 import { faultPoint } from '../base/fault.ts';
@@ -14,6 +14,10 @@ export interface EnvFileResult {
 }
 
 const MAX_TRIES = 10;
+/** What follows the file's name in the name of the one that is written beside it. */
+const TEMPORARY = /^\d+-[0-9a-f]{8}\.tmp$/;
+/** No writer takes that long; one in another container cannot be told by its pid. */
+const HALF_WRITTEN_MS = 60_000;
 /** For a new file; the user's umask makes it more private. */
 const NEW_FILE_MODE = 0o644;
 
@@ -114,6 +118,7 @@ async function replace(file: string, seen: Seen, content: Buffer): Promise<boole
     faultPoint('envFile.halfWritten');
     if (!isUnchanged(seen, await look(file))) return false;
     await renameOver(temporary, seen.target);
+    await removeHalfWritten(seen.target);
     return true;
   } catch (error) {
     throw asUserError(file, error);
@@ -148,6 +153,17 @@ async function write(path: string, content: Buffer, like: Stats | undefined): Pr
     await handle.sync();
   } finally {
     await handle.close();
+  }
+}
+
+/** Removes what processes that were killed while they wrote have left beside the file. */
+async function removeHalfWritten(target: string): Promise<void> {
+  const prefix = `${basename(target)}.`;
+  for (const name of await readdir(dirname(target)).catch(() => [])) {
+    if (!name.startsWith(prefix) || !TEMPORARY.test(name.slice(prefix.length))) continue;
+    const path = join(dirname(target), name);
+    const info = await statOf(path).catch(() => undefined);
+    if (info && info.mtimeMs < Date.now() - HALF_WRITTEN_MS) await rm(path, { force: true }).catch(() => undefined);
   }
 }
 

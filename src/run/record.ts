@@ -61,6 +61,15 @@ export async function recordedServices(dir: string): Promise<ServiceId[]> {
   return names.filter(name => SERVICE_ID_PATTERN.test(name)) as ServiceId[];
 }
 
+/** Removes what a supervisor that was killed while it wrote has left. Only for the holder of the service's claim. */
+export async function removeHalfWritten(dir: string, id: ServiceId): Promise<void> {
+  const prefix = `${id}.json.`;
+  const left = (await readdir(dir).catch(() => [])).filter(
+    file => file.startsWith(prefix) && /^\d+$/.test(file.slice(prefix.length)),
+  );
+  await Promise.all(left.map(file => rm(join(dir, file), { force: true })));
+}
+
 /** Replaces the record in one step. Not synced: after a power failure it may be missing, which is harmless. */
 export async function writeRecord(dir: string, record: ServiceRecord): Promise<void> {
   const path = recordPath(dir, record.service as ServiceId);

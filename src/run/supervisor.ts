@@ -24,7 +24,7 @@ import { Generation } from './generation.ts';
 import type { OutputLog } from './output.ts';
 import type { ProcessIdentity } from './processes.ts';
 import { HEALTH_CADENCE, type HealthCadence } from './readiness.ts';
-import { childrenOf, readRecord, type ServiceRecord, writeRecord } from './record.ts';
+import { childrenOf, readRecord, removeHalfWritten, type ServiceRecord, writeRecord } from './record.ts';
 import { type Begun, retire, type RollHost, type RollOutcome, succeed, whyNotRolling } from './rolling.ts';
 import { ServiceProcesses, stopSteps } from './service-processes.ts';
 
@@ -452,6 +452,7 @@ export class Supervisor {
 
   /** What a killed supervisor left behind is ended: nobody else holds the claim, so nobody else looks after it. */
   private async endLeftovers(spec: RunSpec): Promise<void> {
+    await removeHalfWritten(this.options.dir, spec.id);
     if (!spec.command) return;
     const record = await readRecord(this.options.dir, spec.id);
     await this.processes.endLeftovers(childrenOf(record), stopSteps(spec.stopTimeoutMs));

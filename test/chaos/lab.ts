@@ -7,6 +7,7 @@ import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import getPort from 'get-port';
+import { FAULT_VARIABLE, type FaultPoint } from '../../src/base/fault.ts';
 import { createDemoWorkspace, setDemoVariable } from '../../src/session/demo-workspace.ts';
 import { type Process, processes, processOf, startTime } from './proc.ts';
 
@@ -125,9 +126,18 @@ export class Lab {
   // Programs
 
   client(...args: readonly string[]): ChildProcess {
+    return this.spawn(args, {});
+  }
+
+  /** A command that ends itself at this point, or whose supervisors do. */
+  async faulty(point: FaultPoint, ...args: readonly string[]): Promise<Finished> {
+    return finished(this.spawn(args, { [FAULT_VARIABLE]: point }));
+  }
+
+  private spawn(args: readonly string[], env: NodeJS.ProcessEnv): ChildProcess {
     const child = spawn(process.execPath, [join(this.root, 'dist/cli.cjs'), ...args], {
       cwd: this.folder,
-      env: { ...process.env, HELIX_PORTS_HOME: this.home },
+      env: { ...process.env, ...env, HELIX_PORTS_HOME: this.home },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     const { pid } = child;
