@@ -51,6 +51,7 @@ export async function prepareCluster(options: ClusterOptions): Promise<Cluster> 
     tell(`The data of PostgreSQL ${existing.join(', ')} stays in ${dataRoot}; this one starts with a new cluster`);
   }
   const dataDir = join(dataRoot, `pg${chosen.major}`);
+  if (existing.includes(chosen.major)) await assertVersion(dataDir, chosen);
   const identity = await ownerOf(dataDir, dropped);
   const engine = await reachableEngine(chosen, identity, options.rootHome ?? ROOT_HOME, tell);
   await sweepUnfinished(dataRoot);
@@ -95,6 +96,17 @@ const isCluster = (dataDir: string): Promise<boolean> =>
     // A cluster of another user cannot be looked into, and is one all the same.
     (error: unknown) => codeOf(error) === 'EACCES',
   );
+
+/** A folder that was moved or copied over another: PostgreSQL would refuse it, in words of its own and again and again. */
+async function assertVersion(dataDir: string, engine: Engine): Promise<void> {
+  const text = await readFile(join(dataDir, 'PG_VERSION'), 'utf8').catch(() => undefined);
+  const major = Number(text?.trim());
+  if (text === undefined || major === engine.major) return;
+  throw new UserError(
+    `The data in ${dataDir} was made by PostgreSQL ${text.trim().slice(0, 20)}, and this is ${engine.version}. ` +
+      `Install PostgreSQL ${text.trim().slice(0, 20)}, or move that folder away to begin with a new database.`,
+  );
+}
 
 async function reachableDataRoot(options: ClusterOptions, dropped: Identity | undefined): Promise<string> {
   const { dataRoot, rootHome = ROOT_HOME } = options;

@@ -11,6 +11,8 @@ export interface PostgresConfig extends Credentials {
   readonly preference: EnginePreference;
   /** Folders that may hold npm's PostgreSQL. */
   readonly embeddedRoots: readonly string[];
+  /** SQL for a database that holds no table yet; it need not exist. */
+  readonly initSql?: string;
 }
 
 /** The environment that src/postgres.ts is started with; `readPostgresConfig` is its other end. */
@@ -29,9 +31,12 @@ export function readPostgresConfig(env: NodeJS.ProcessEnv): PostgresConfig {
   if (!isText(dataRoot) || !isAbsolute(dataRoot)) throw invalid('dataRoot');
   if (preference !== 'auto' && preference !== 'system' && preference !== 'embedded') throw invalid('preference');
   if (!Array.isArray(embeddedRoots) || !embeddedRoots.every(isText)) throw invalid('embeddedRoots');
+  const { initSql } = raw;
+  if (initSql !== undefined && !isText(initSql)) throw invalid('initSql');
   const password = env['POSTGRES_PASSWORD'];
   if (!password) throw new UserError('POSTGRES_PASSWORD is empty. Set it in .env.');
-  return { host, port, user, password, database, dataRoot, preference, embeddedRoots };
+  const sql = initSql === undefined ? {} : { initSql };
+  return { host, port, user, password, database, dataRoot, preference, embeddedRoots, ...sql };
 }
 
 function parse(text: string | undefined): Record<string, unknown> {

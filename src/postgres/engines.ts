@@ -17,7 +17,7 @@ export interface Engine {
 export type EnginePreference = 'auto' | 'system' | 'embedded';
 
 /** The oldest that HELIX v2.0 was made for (its guide runs `postgres:13`). */
-const OLDEST_MAJOR = 13;
+export const OLDEST_MAJOR = 13;
 
 /** Kept equal to package.json's optionalDependencies by a test. */
 export const EMBEDDED_VERSION = '18.4.0-beta.17';

@@ -93,7 +93,11 @@ function failureOf(error: unknown): CredentialsResult {
 }
 
 /** A connection for the time of `use`. */
-export async function withClient<T>(credentials: Credentials, use: (client: pg.Client) => Promise<T>): Promise<T> {
+export async function withClient<T>(
+  credentials: Credentials,
+  use: (client: pg.Client) => Promise<T>,
+  queryMs = 10_000,
+): Promise<T> {
   const { host, port, user, password, database } = credentials;
   const client = new pg.Client({
     host,
@@ -104,7 +108,7 @@ export async function withClient<T>(credentials: Credentials, use: (client: pg.C
     ssl: false,
     application_name: 'helix-ports',
     connectionTimeoutMillis: 5000,
-    query_timeout: 10_000,
+    query_timeout: queryMs,
   });
   // Without a listener a connection that breaks between two queries would end this process.
   client.on('error', () => undefined);

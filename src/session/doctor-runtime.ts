@@ -46,6 +46,15 @@ export async function checkPostgres({ plan, embeddedRoots }: DoctorContext): Pro
         },
       ];
     }
+    case 'no-database':
+      return [
+        {
+          id,
+          severity: 'info',
+          message: resolution.detail,
+          advice: `A start creates it if the role may. Otherwise: ${resolution.advice}`,
+        },
+      ];
     case 'occupied':
     case 'unavailable':
       return [{ id, severity: 'error', message: resolution.detail, advice: resolution.advice }];

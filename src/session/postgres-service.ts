@@ -8,6 +8,7 @@ import { askLease } from '../ports/lease.ts';
 import { countForeignClients } from '../postgres/clients.ts';
 import { type PostgresConfig, postgresEnvironment } from '../postgres/config.ts';
 import { type EmbeddedPackage, installEmbedded } from '../postgres/engines.ts';
+import { createDatabase, initialiseDatabase } from '../postgres/initialise.ts';
 import { resolvePostgres } from '../postgres/resolve.ts';
 import { hasLeftovers } from '../run/leftovers.ts';
 import { stackDir, stateHome } from '../run/runtime-dir.ts';
@@ -25,6 +26,8 @@ export interface PostgresServiceOptions {
 
 /** What `src/postgres.ts` prints once the database can be used. */
 export const READY_LINE = 'PostgreSQL is ready';
+/** Where a HELIX v2.0 checkout has its schema. */
+const INIT_SQL = 'src/database/init.sql';
 const OTHER_STARTS_MS = 60_000;
 const LOOK_AGAIN_MS = 200;
 /** A holder on a machine under load answers late. */
@@ -46,6 +49,11 @@ export function postgresService(options: PostgresServiceOptions): PostgresProvid
       });
       switch (resolution.kind) {
         case 'reuse':
+          if (config.initSql !== undefined) await initialiseDatabase(config, config.initSql);
+          return externalSpec(service, config);
+        case 'no-database':
+          await createDatabase(config);
+          if (config.initSql !== undefined) await initialiseDatabase(config, config.initSql);
           return externalSpec(service, config);
         case 'start':
           return ownSpec(service, config, options.program);
@@ -93,6 +101,7 @@ export function postgresConfigOf(
     dataRoot: join(stateHome(), 'postgres', String(service.port.port)),
     preference: engine === 'system' || engine === 'embedded' ? engine : 'auto',
     embeddedRoots,
+    initSql: join(plan.workspace, INIT_SQL),
   };
 }
 
@@ -107,7 +116,7 @@ async function untilOtherStarted(service: PlannedService, config: PostgresConfig
     const { kind } = await resolvePostgres(config, { signal });
     if (kind === 'reuse') return;
     // A server that is new answers a moment before it has the role and the database.
-    if (kind !== 'occupied') occupiedSince = undefined;
+    if (kind !== 'occupied' && kind !== 'no-database') occupiedSince = undefined;
     else if (Date.now() - (occupiedSince ??= Date.now()) > SETTLING_MS) return;
     // Whoever never says who he is has nothing to do with PostgreSQL.
     if (Date.now() - started > (holder === 'silent' ? SILENT_HOLDER_MS : OTHER_STARTS_MS)) return;
