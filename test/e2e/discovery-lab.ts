@@ -6,12 +6,14 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import type { Browser, Page } from 'playwright-core';
 import type { PortDiscoveryOptions } from '../../src/browser/contract.ts';
-import { type Endpoints, ENDPOINTS_PATH, HEALTH_PATH } from '../../src/model/endpoints.ts';
+import { type Endpoint, HEALTH_PATH } from '../../src/model/endpoints.ts';
 import type { Band } from '../../src/model/port.ts';
+import { EmbeddedEngine } from '../../src/proxy/embedded.ts';
 import { freeBands } from '../bench/bands.ts';
 import { launchBrowser } from '../support/browser.ts';
 import { repoRoot } from '../support/paths.ts';
 
+const HOST = '127.0.0.1';
 const SCRIPT = join(repoRoot, 'media', 'port-discovery.js');
 
 /** An API as HELIX's, which also says who it is and what it was asked. */
@@ -33,6 +35,7 @@ export interface ProxyOptions {
 
 /** A machine of our own: a Chromium, bands that nobody else uses, and listeners of every kind on them. */
 export class Lab {
+  private readonly proxies = new Map<number, EmbeddedEngine>();
   private readonly listeners = new Map<number, () => Promise<void>>();
   private readonly folders: string[] = [];
 
@@ -62,18 +65,29 @@ export class Lab {
     await this.serve(port, (request, response) => answerAsApi(options, request, response));
   }
 
-  async proxy(port: number, options: ProxyOptions): Promise<void> {
-    const { workspace, api, origins = [], services = {} } = options;
-    const all = Object.entries({ api, ...services });
-    const endpoints: Endpoints = {
+  /** The embedded proxy itself. Its services change with another call for the same port. */
+  async proxy(port: number, { workspace, api, origins = [], services = {} }: ProxyOptions): Promise<void> {
+    let engine = this.proxies.get(port);
+    if (!engine) {
+      engine = new EmbeddedEngine();
+      await engine.start({ host: HOST, port });
+      this.proxies.set(port, engine);
+      this.listeners.set(port, async () => {
+        await this.proxies.get(port)?.stop();
+        this.proxies.delete(port);
+      });
+    }
+    const endpoints = Object.entries({ api, ...services }).map(([id, port]): Endpoint => ({
+      id,
+      label: id,
+      state: 'healthy',
+      port,
+    }));
+    await engine.update({
       workspace,
-      services: all.map(([id, port]) => ({ id, label: id, state: 'healthy', port })),
-    };
-    await this.serve(port, async (request, response) => {
-      allow(origins, request, response);
-      if (request.url === ENDPOINTS_PATH) return sendJson(response, 200, endpoints);
-      const answer = await fetch(`http://127.0.0.1:${api}${request.url}`).catch(() => undefined);
-      sendJson(response, answer?.status ?? 503, (await answer?.json()) ?? { detail: 'not there' });
+      upstreams: [{ key: `api#${api}`, host: HOST, port: api, draining: false }],
+      endpoints,
+      origins,
     });
   }
 
@@ -83,13 +97,8 @@ export class Lab {
   }
 
   /** A page of its own origin, with the script beside it; its port. */
-  async site(html = PAGE): Promise<number> {
-    const script = await readFile(SCRIPT);
-    return this.serve(0, (request, response) => {
-      const isScript = request.url === '/port-discovery.js';
-      response.setHeader('Content-Type', isScript ? 'text/javascript' : 'text/html');
-      response.end(isScript ? script : html);
-    });
+  site(): Promise<number> {
+    return this.serve(0, sendPage);
   }
 
   /** A page in `frontend/` of a workspace's folder, with the script beside it. */
@@ -147,7 +156,7 @@ export class Lab {
       // Read on, so that the end of the other side is noticed.
       socket.on('error', () => undefined).on('close', () => sockets.delete(socket));
     });
-    server.listen(port, '127.0.0.1');
+    server.listen(port, HOST);
     await once(server, 'listening');
     const actual = (server.address() as { port: number }).port;
     this.listeners.set(actual, async () => {
@@ -162,12 +171,20 @@ export class Lab {
 
 const PAGE = '<!doctype html><title>page</title><script src="port-discovery.js"></script>';
 
+/** The front end, which HELIX's API serves itself. */
+async function sendPage(request: IncomingMessage, response: ServerResponse): Promise<void> {
+  const isScript = request.url === '/port-discovery.js';
+  response.setHeader('Content-Type', isScript ? 'text/javascript' : 'text/html');
+  response.end(isScript ? await readFile(SCRIPT) : PAGE);
+}
+
 function answerAsApi(
   { name, origins = [], workspace }: ApiOptions,
   request: IncomingMessage,
   response: ServerResponse,
-): void {
+): void | Promise<void> {
   allow(origins, request, response);
+  if (request.url === '/' || request.url === '/port-discovery.js') return sendPage(request, response);
   if (request.method === 'OPTIONS') return sendJson(response, 200, {});
   if (request.url !== HEALTH_PATH) return sendJson(response, 200, { name, method: request.method, path: request.url });
   sendJson(response, 200, {

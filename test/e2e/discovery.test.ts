@@ -98,6 +98,20 @@ describe('a page in a real browser', () => {
     assert.equal((await call('/x')).name, 'ours');
   });
 
+  it('opened through the proxy stays there, on whatever port the API comes back behind it', async () => {
+    const [before, after] = [lab.band.from + 3, lab.band.from + 4];
+    await lab.api(before, { name: 'before' });
+    await lab.proxy(lab.proxyPort, { workspace: OURS, api: before });
+    page = await lab.open(`http://localhost:${lab.proxyPort}/`);
+    assert.equal(await initialize(), lab.proxyPort);
+    assert.equal((await call('/x', 'POST')).name, 'before');
+    await lab.end(before);
+    await lab.api(after, { name: 'after' });
+    await lab.proxy(lab.proxyPort, { workspace: OURS, api: after });
+    assert.equal((await call('/x', 'POST')).name, 'after');
+    assert.equal(await page.evaluate(() => window.helixApi.api?.by), 'origin');
+  });
+
   it('from a development server of the workspace knows by its own port whose it is', async () => {
     const web = Number(new URL(origin).port);
     const [theirs, ours] = [lab.band.from, lab.band.from + 50];
