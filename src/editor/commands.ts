@@ -1,12 +1,12 @@
 import * as vscode from 'vscode';
 import { type Disposable, DisposableStore } from '../base/dispose.ts';
 import { isCancelled, UserError } from '../base/errors.ts';
-import { isRunning, type ServiceSnapshot } from '../model/service.ts';
+import { isRunning, type ServiceSnapshot, toServiceId } from '../model/service.ts';
 import { lookOf, portText, stateText } from '../model/wording.ts';
 import type { StartOptions, StartOutcome } from '../session/stack.ts';
 import type { FolderStack } from './folder-stack.ts';
 import type { FolderStacks } from './folder-stacks.ts';
-import type { ServiceRef } from './hover.ts';
+import { refOf, type ServiceRef } from './hover.ts';
 import { COMMANDS } from './ids.ts';
 import { progressText } from '../session/progress-text.ts';
 import type { Reporter } from './reporter.ts';
@@ -44,6 +44,7 @@ const TABLE: Readonly<Record<string, Handler>> = {
   [COMMANDS.showTerminal]: showTerminal,
   [COMMANDS.showLog]: showLog,
   [COMMANDS.openDashboard]: openDashboard,
+  [COMMANDS.showEnvironment]: showEnvironment,
   [COMMANDS.exportHistory]: exportHistory,
   [COMMANDS.whoHasPort]: async (services, target) => (await import('./care.ts')).whoHasPort(services, target),
   [COMMANDS.diagnose]: async services => (await import('./care.ts')).diagnose(services),
@@ -55,6 +56,7 @@ const TABLE: Readonly<Record<string, Handler>> = {
 
 export function registerCommands(services: CommandServices): Disposable {
   const store = new DisposableStore();
+  store.add(environmentPages(services));
   for (const [id, handler] of Object.entries(TABLE)) {
     const run = async (target: Target): Promise<unknown> => {
       try {
@@ -75,7 +77,7 @@ async function start(services: CommandServices, target: Target): Promise<StartOu
   const owner = await pickFolder(services, target);
   if (!owner) return undefined;
   // Starting what an older, valid configuration said would hide that the present one is not understood.
-  const problem = services.stacks.problemOf(owner.folder);
+  const problem = services.stacks.problemOf(owner.within);
   if (problem) throw problem;
   if (vscode.workspace.getConfiguration('helix').get<boolean>('revealTerminals', true))
     owner.terminals.revealNext('api');
@@ -197,6 +199,33 @@ async function showLogFile(owner: FolderStack, service: ServiceSnapshot): Promis
   } catch (cause) {
     throw new UserError(`${service.label} has no log yet (${uri.fsPath}). Start it first.`, { cause });
   }
+}
+
+/** Read-only pages; the path is what their tabs are called, the query which service they are about. */
+const ENVIRONMENT_SCHEME = 'helix-environment';
+
+function environmentPages({ stacks }: CommandServices): Disposable {
+  return vscode.workspace.registerTextDocumentContentProvider(ENVIRONMENT_SCHEME, {
+    provideTextDocumentContent: async uri => {
+      const ref = JSON.parse(uri.query) as ServiceRef;
+      const owner = stacks.get(ref.folder);
+      const { environmentText } = await import('./environment-view.ts');
+      return owner ? environmentText(owner, toServiceId(ref.service)) : '';
+    },
+  });
+}
+
+async function showEnvironment(services: CommandServices, target: Target): Promise<void> {
+  requireTrust();
+  const picked = await pickService(services, target, () => true, 'Environment of which service?');
+  if (!picked) return;
+  const { owner, service } = picked;
+  const query = JSON.stringify({ ...refOf(owner, service), at: Date.now() });
+  const path = `/${service.label.replaceAll('/', ' ')}.env`;
+  const uri = vscode.Uri.from({ scheme: ENVIRONMENT_SCHEME, path, query });
+  const document = await vscode.workspace.openTextDocument(uri);
+  await vscode.languages.setTextDocumentLanguage(document, 'properties');
+  await vscode.window.showTextDocument(document, { preview: true });
 }
 
 async function runStart(

@@ -8,7 +8,7 @@ import type { Logger } from '../base/logger.ts';
 import { publishedValues } from '../model/publication.ts';
 import type { Plan } from '../model/plan.ts';
 import { publishEnvFile } from '../publish/publish-env-file.ts';
-import { type PostgresProvider, Stack } from '../session/stack.ts';
+import { type PostgresProvider, type PythonProvider, Stack } from '../session/stack.ts';
 import { SettingsPublisher } from './settings-publisher.ts';
 import { TerminalEnvironment } from './terminal-environment.ts';
 import { Terminals } from './terminals.ts';
@@ -16,10 +16,16 @@ import { Terminals } from './terminals.ts';
 const RETRY_MS = 3_000;
 
 export interface FolderStackOptions {
+  /** Where the stack is: the workspace folder, or one below it. */
   readonly folder: vscode.WorkspaceFolder;
+  /** The workspace folder. */
+  readonly within: vscode.WorkspaceFolder;
+  /** Another stack has the same workspace folder, so that its settings and terminals can speak for neither. */
+  readonly sharesFolder: () => boolean;
   readonly plan: Plan;
   readonly supervisorProgram: string;
   readonly postgres: PostgresProvider;
+  readonly python: PythonProvider;
   readonly logger: Logger;
   readonly environment: vscode.GlobalEnvironmentVariableCollection;
   /** Shows that something could not be published; called once for each new reason. */
@@ -30,6 +36,8 @@ export interface FolderStackOptions {
 /** One workspace folder: its stack, its terminals, and what is published of it. */
 export class FolderStack implements Disposable {
   readonly folder: vscode.WorkspaceFolder;
+  readonly within: vscode.WorkspaceFolder;
+  readonly python: PythonProvider;
   readonly stack: Stack;
   readonly terminals: Terminals;
   private readonly store = new DisposableStore();
@@ -45,19 +53,22 @@ export class FolderStack implements Disposable {
 
   constructor(private readonly options: FolderStackOptions) {
     this.folder = options.folder;
+    this.within = options.within;
+    this.python = options.python;
     this.terminals = this.store.add(new Terminals(options.folder, options.supervisorProgram, options.terminalPrefix));
     this.stack = this.store.add(
       new Stack({
         plan: options.plan,
         launcher: this.terminals,
         postgres: options.postgres,
+        python: options.python,
         logger: options.logger,
         keep: true,
         isEditor: true,
       }),
     );
-    this.settings = new SettingsPublisher(options.folder);
-    this.terminalEnvironment = new TerminalEnvironment(options.folder, options.environment);
+    this.settings = new SettingsPublisher(options.within);
+    this.terminalEnvironment = new TerminalEnvironment(options.within, options.environment);
     this.watchEnvFile(options.plan.publish.envFile);
     this.store.add(
       this.stack.onChange(() => {
@@ -97,10 +108,11 @@ export class FolderStack implements Disposable {
     if (!running && plan.publish.keepOnStop) return;
     const values = publishedValues(snapshot, plan.publish);
     await this.attempt('.env.local', () => publishEnvFile(dir, plan.publish.envFile, values));
+    const own = this.options.sharesFolder() ? new Map<string, string>() : values;
     await this.attempt('settings', () =>
-      this.settings.publish(plan.publish.settings ? values.get('HELIX_API_URL') : undefined),
+      this.settings.publish(plan.publish.settings ? own.get('HELIX_API_URL') : undefined),
     );
-    await this.attempt('terminals', () => Promise.resolve(this.terminalEnvironment.publish(values)));
+    await this.attempt('terminals', () => Promise.resolve(this.terminalEnvironment.publish(own)));
   }
 
   /** One target that cannot be written does not keep the others from being right. */

@@ -4,6 +4,7 @@ import { type Disposable, DisposableStore } from '../base/dispose.ts';
 import { UserError } from '../base/errors.ts';
 import { Emitter } from '../base/event.ts';
 import type { Logger } from '../base/logger.ts';
+import { CHECKOUT_FILES } from '../model/checkout.ts';
 import { isRunning } from '../model/service.ts';
 import { CONFIG_FILE } from '../session/config-file.ts';
 import type { FolderStack } from './folder-stack.ts';
@@ -40,12 +41,19 @@ export class FolderStacks implements Disposable {
     this.store.add(watcher.onDidChange(() => void this.load()));
     this.store.add(watcher.onDidCreate(() => void this.load()));
     this.store.add(watcher.onDidDelete(() => void this.load()));
+    // A checkout that is cloned into an open folder; what is in its files does not count.
+    const checkouts = this.store.add(
+      vscode.workspace.createFileSystemWatcher(`**/${CHECKOUT_FILES.api}`, false, true, false),
+    );
+    this.store.add(checkouts.onDidCreate(() => void this.load()));
+    this.store.add(checkouts.onDidDelete(() => void this.load()));
     this.store.add(this.onChange(() => this.updateContext()));
     this.store.add(vscode.workspace.onDidGrantWorkspaceTrust(() => void this.load()));
   }
 
   get all(): readonly FolderStack[] {
-    return [...this.stacks.values()].sort((a, b) => a.folder.index - b.folder.index);
+    const place = ({ folder }: FolderStack): string => folder.uri.path;
+    return [...this.stacks.values()].sort((a, b) => a.folder.index - b.folder.index || (place(a) < place(b) ? -1 : 1));
   }
 
   get(folder: string): FolderStack | undefined {
@@ -64,7 +72,7 @@ export class FolderStacks implements Disposable {
     const folders = (vscode.workspace.workspaceFolders ?? []).filter(folder => folder.uri.scheme === 'file');
     const present = new Set(folders.map(folder => folder.uri.toString()));
     for (const [key, stack] of this.stacks) {
-      if (present.has(key)) continue;
+      if (present.has(stack.within.uri.toString())) continue;
       stack.dispose();
       this.stacks.delete(key);
     }
@@ -85,27 +93,33 @@ export class FolderStacks implements Disposable {
     try {
       // Not at the top: it is most of our code, and activating must not wait until it is loaded.
       const { openFolder } = await import('./open-folder.ts');
-      const known = this.stacks.get(key);
-      const owner = await openFolder(
+      const isOneOf = (one: FolderStack): boolean => one.within.uri.toString() === key;
+      const found = await openFolder(
         {
           ...this.options,
-          folder,
+          within: folder,
+          sharesFolder: () => this.all.filter(isOneOf).length > 1,
           onPublishProblem: this.options.onProblem,
-          terminalPrefix: () => (this.stacks.size > 1 ? `${folder.name}: ` : ''),
+          isOneOfSeveral: () => this.stacks.size > 1,
         },
-        known,
+        this.stacks,
       );
-      if (!owner || owner === known) return;
-      // The window was closed meanwhile.
-      if (this.store.isDisposed) return owner.dispose();
-      this.stacks.set(key, owner);
-      this.store.add(owner.onChange(() => this.changed.fire()));
-      await owner.connect();
+      for (const owner of found) {
+        // The window was closed meanwhile.
+        if (this.store.isDisposed) owner.dispose();
+        else this.add(owner);
+      }
+      await Promise.all(found.map(owner => owner.connect()));
     } catch (error) {
       if (!(error instanceof UserError)) throw error;
       this.invalid.set(key, error);
       this.options.logger.warn(error.message);
     }
+  }
+
+  private add(owner: FolderStack): void {
+    this.stacks.set(owner.folder.uri.toString(), owner);
+    this.store.add(owner.onChange(() => this.changed.fire()));
   }
 
   private updateContext(): void {

@@ -13,6 +13,7 @@ export const COMMANDS = {
   showTerminal: 'helix.showTerminal',
   showLog: 'helix.showLog',
   openDashboard: 'helix.openDashboard',
+  showEnvironment: 'helix.showEnvironment',
   exportHistory: 'helix.exportHistory',
   openDemo: 'helix.openDemo',
   whoHasPort: 'helix.whoHasPort',

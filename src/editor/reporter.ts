@@ -1,6 +1,9 @@
 import * as vscode from 'vscode';
 import { UserError } from '../base/errors.ts';
 import type { Logger } from '../base/logger.ts';
+import { exposureNote } from '../model/host.ts';
+import { missingModule } from '../model/python.ts';
+import type { StackSnapshot } from '../model/service.ts';
 import type { ServiceFailure, StartOutcome, StopOutcome } from '../session/stack.ts';
 import type { FolderStack } from './folder-stack.ts';
 import { refOf } from './hover.ts';
@@ -13,17 +16,21 @@ interface Button {
 
 /** The one boundary where outcomes and errors become messages. Nothing here is waited for. */
 export class Reporter {
+  private readonly exposed = new Set<string>();
+
   constructor(private readonly logger: Logger) {}
 
   showStart(owner: FolderStack, outcome: StartOutcome): void {
     switch (outcome.kind) {
       case 'failed':
-        for (const failure of outcome.failures) this.showFailure(owner, failure);
+        for (const failure of outcome.failures) void this.showFailure(owner, failure);
         return;
       case 'alreadyRunning':
         vscode.window.setStatusBarMessage(`$(check) ${vscode.l10n.t('HELIX is running already')}`, 4000);
         return;
       case 'started':
+        this.showExposed(outcome.snapshot);
+        return;
       case 'cancelled':
         return;
     }
@@ -58,7 +65,20 @@ export class Reporter {
     this.show('warning', message, []);
   }
 
-  private showFailure(owner: FolderStack, { service, problem, skipped }: ServiceFailure): void {
+  /** Once for each process of a service that others can reach. */
+  private showExposed(stack: StackSnapshot): void {
+    for (const service of stack.services) {
+      const note = service.url === undefined ? undefined : exposureNote(service);
+      const run = `${stack.workspace} ${service.id} ${service.pid}`;
+      if (note === undefined || this.exposed.has(run)) continue;
+      this.exposed.add(run);
+      this.logger.warn(note);
+      void vscode.window.showInformationMessage(note);
+    }
+  }
+
+  private async showFailure(owner: FolderStack, failure: ServiceFailure): Promise<void> {
+    const { service, problem, skipped } = failure;
     const lines = problem.lastLines.map(line => `    ${line}`).join('\n');
     this.logger.error(`${service.label} failed: ${problem.message}${lines ? `\n${lines}` : ''}`);
     const last = problem.lastLines.at(-1);
@@ -70,11 +90,29 @@ export class Reporter {
       ...(skipped.length > 0 ? [`Not started because of it: ${skipped.join(', ')}.`] : []),
     ];
     const ref = refOf(owner, service);
+    const install = await this.installButton(owner, failure);
+    if (install) words.push(install.words);
     this.show('error', words.join(' '), [
+      ...(install ? [install.button] : []),
       { title: vscode.l10n.t('Show terminal'), run: () => command(COMMANDS.showTerminal, ref) },
       { title: vscode.l10n.t('Show log'), run: () => command(COMMANDS.showLog) },
       { title: vscode.l10n.t('Try again'), run: () => command(COMMANDS.start, { folder: ref.folder }) },
     ]);
+  }
+
+  /** For a Python service that misses a package. Loaded when there is one. */
+  private async installButton(
+    owner: FolderStack,
+    failure: ServiceFailure,
+  ): Promise<{ readonly words: string; readonly button: Button } | undefined> {
+    if (missingModule(failure.problem.lastLines) === undefined) return undefined;
+    const { adviceFor, installPackages } = await import('./install-packages.ts');
+    const advice = await adviceFor(owner, failure);
+    if (!advice) return undefined;
+    return {
+      words: vscode.l10n.t('To install what the project needs: {0}', advice.text),
+      button: { title: vscode.l10n.t('Install'), run: () => installPackages(owner, advice) },
+    };
   }
 
   private show(severity: 'error' | 'warning', message: string, buttons: readonly Button[]): void {

@@ -12,6 +12,7 @@ const SETTINGS = {
   },
   'publish.settings': { schema: z.boolean(), must: 'true or false' },
   'publish.keepOnStop': { schema: z.boolean(), must: 'true or false' },
+  python: { schema: z.string(), must: 'an interpreter, the folder of an environment, or "" to have one found' },
   'postgres.engine': {
     schema: z.enum(['auto', 'system', 'embedded', 'external']),
     must: '"auto", "system", "embedded" or "external"',
@@ -34,6 +35,9 @@ function read<N extends Name>(folder: vscode.WorkspaceFolder, name: N): Value<N>
     },
   });
 }
+
+/** The setting that names the Python; empty for none. @throws {UserError} when it is of the wrong type */
+export const pythonSetting = (folder: vscode.WorkspaceFolder): string => read(folder, 'python');
 
 /** The settings that shape a folder's plan. @throws {UserError} naming the one of the wrong type. */
 export const planSettings = (folder: vscode.WorkspaceFolder): PlanSettings => ({

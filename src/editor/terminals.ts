@@ -84,7 +84,8 @@ async function terminalOf(pid: number | undefined): Promise<vscode.Terminal | un
   return terminals.find(one => one.pid === pid)?.terminal;
 }
 
-function serviceEnvironment(): Record<string, string> {
+/** What the services get of the editor's own environment. */
+export function serviceEnvironment(): Record<string, string> {
   const env: Record<string, string> = {};
   for (const [name, value] of Object.entries(process.env)) {
     if (value !== undefined && !HOST_ONLY.test(name)) env[name] = value;

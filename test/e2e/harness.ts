@@ -41,14 +41,17 @@ export class World {
     readonly vscode: Vscode,
   ) {}
 
-  /** `vsix`: the packaged extension is installed, rather than the checkout linked. */
-  static async create(options: VscodeOptions & { readonly vsix?: string } = {}): Promise<World> {
+  /** `vsix`: the packaged extension is installed, rather than the checkout linked. `others`: further extensions. */
+  static async create(
+    options: VscodeOptions & { readonly vsix?: string; readonly others?: readonly string[] } = {},
+  ): Promise<World> {
     const root = await realpath(await mkdtemp(join(tmpdir(), 'helix-e2e-')));
     const install = await ensureVscode('newest');
     const extensionsDir = join(root, 'extensions');
     await mkdir(extensionsDir);
     if (options.vsix) await installVsix(install, options.vsix, extensionsDir);
     else await linkExtension(repoRoot, extensionsDir);
+    for (const other of options.others ?? []) await linkExtension(other, extensionsDir);
     const env = { ...options.env, HELIX_PORTS_HOME: join(root, 'state') };
     const vscode = await startVscode(install, { ...options, extensionsDir, env });
     return new World(root, await launchBrowser(), vscode);

@@ -214,6 +214,12 @@ export class Workbench {
     return this.page.evaluate(() => navigator.clipboard.readText());
   }
 
+  /** What is to be seen of the active editor's text. */
+  async editorText(): Promise<string> {
+    const lines = await this.page.locator('.editor-instance .view-lines .view-line').allInnerTexts();
+    return lines.join('\n').replaceAll('\u00a0', ' ');
+  }
+
   /** What the Output panel shows. Long output is cut to what is in sight. */
   async outputText(): Promise<string> {
     const lines = this.page.locator(
