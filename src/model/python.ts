@@ -12,6 +12,23 @@ export interface Interpreter {
   readonly isExternallyManaged: boolean;
 }
 
+export interface Requirement {
+  readonly name: string;
+  /** When it counts, such as `sys_platform == "win32"`. */
+  readonly marker?: string;
+}
+
+/** The packages that a requirements.txt names itself; options, and what other files or folders hold, are left out. */
+export function requirementsOf(text: string): readonly Requirement[] {
+  const lines = text.replace(/\\\r?\n/g, ' ').split(/\r?\n/);
+  return lines.flatMap(line => {
+    const [, name, marker] =
+      /^\s*([A-Za-z0-9](?:[\w.-]*[A-Za-z0-9])?)\s*(?=$|[\s[(;,<>=!~@#])[^;#]*(?:;([^#]*))?/.exec(line) ?? [];
+    if (name === undefined) return [];
+    return [marker?.trim() ? { name, marker: marker.trim() } : { name }];
+  });
+}
+
 /** What Python says, in a traceback or when it is asked to run a module: `No module named uvicorn`. */
 const MISSING =
   /(?:(?:ModuleNotFoundError|ImportError): |python[\w.]*(?:\.exe)?: )No module named '?(?<name>[A-Za-z_][\w.]*)'?/;

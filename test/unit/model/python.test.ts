@@ -1,5 +1,11 @@
 import { strict as assert } from 'node:assert';
-import { commandText, installCommands, type Interpreter, missingModule } from '../../../src/model/python.ts';
+import {
+  commandText,
+  installCommands,
+  type Interpreter,
+  missingModule,
+  requirementsOf,
+} from '../../../src/model/python.ts';
 
 describe('a missing Python package', () => {
   const rows: [said: string[], module: string | undefined][] = [
@@ -57,5 +63,32 @@ describe('a missing Python package', () => {
   it('has a command that a shell takes, whatever the path', () => {
     assert.equal(commandText([["/it's here/python", '-m', 'pip']], 'linux'), `'/it'\\''s here/python' -m pip`);
     assert.equal(commandText([['C:\\Program Files\\python.exe', '-m']], 'win32'), '"C:\\Program Files\\python.exe" -m');
+  });
+});
+
+describe('a requirements.txt', () => {
+  it('names packages', () => {
+    const text = [
+      '# comment',
+      '',
+      'fastapi>=0.92',
+      'uvicorn[standard] == 0.17.6  # server',
+      'python-dotenv',
+      'colorama; sys_platform == "win32"',
+      'tool @ https://example.org/tool.whl',
+      '-r more.txt',
+      '--hash=sha256:00',
+      './local',
+      'asyncpg \\',
+      '  >= 0.27',
+    ].join('\n');
+    assert.deepEqual(requirementsOf(text), [
+      { name: 'fastapi' },
+      { name: 'uvicorn' },
+      { name: 'python-dotenv' },
+      { name: 'colorama', marker: 'sys_platform == "win32"' },
+      { name: 'tool' },
+      { name: 'asyncpg' },
+    ]);
   });
 });
