@@ -34,7 +34,9 @@ describe('the Python of a folder', function () {
 
   async function program(path: string, text = python()): Promise<string> {
     await mkdir(dirname(path), { recursive: true });
-    await writeFile(path, text);
+    // Never through a link: that of an environment is the machine's own Python.
+    await rm(path, { force: true });
+    await writeFile(path, text, { flag: 'wx' });
     await chmod(path, 0o755);
     return path;
   }
