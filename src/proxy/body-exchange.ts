@@ -102,18 +102,21 @@ export class BodyExchange extends Exchange {
 
   private connected(attempt: ClientRequest): void {
     this.sent();
-    if (this.expectsContinue) attempt.flushHeaders();
     for (const chunk of this.kept ?? []) attempt.write(chunk);
     attempt.on('drain', () => this.request.resume());
     if (this.isBodyComplete) this.finishBody(attempt);
     else this.pump();
+    // With the body's beginning if that is here already, and without it if it lets itself be waited for.
+    if (this.keptBytes === 0) setImmediate(() => this.attempt === attempt && attempt.flushHeaders());
   }
 
   /** From the client to whichever attempt is the present one. */
   private pump(): void {
     const { request } = this;
     this.awaitBody();
-    if (this.isPumping) return void request.resume();
+    // It was paused by an attempt that failed.
+    request.resume();
+    if (this.isPumping) return;
     this.isPumping = true;
     request.on('data', (chunk: Buffer) => this.passOn(chunk));
     request.on('end', () => {

@@ -84,7 +84,7 @@ export class OwnAnswers {
 }
 
 const stateOf = (one: PooledUpstream): UpstreamFigures['state'] =>
-  one.draining ? 'draining' : one.outUntil === 0 ? 'up' : 'out';
+  one.draining ? 'draining' : one.outFor ? 'out' : 'up';
 
 const json = (value: unknown): Answer => ({
   status: 200,

@@ -29,9 +29,10 @@ export class PooledUpstream {
   drainTimer: TimerHandle;
   /** Failures since its last answer. */
   failures = 0;
-  /** Takes no requests before that time, 0 when it is well. */
-  outUntil = 0;
+  /** Why it takes no requests; undefined when it is well. */
   outFor: Failure | undefined;
+  /** It has been out long enough for one request to find out. */
+  isDue = false;
   /** How long it was last taken out for. */
   backoffMs = 0;
   /** One request finds out whether an upstream that was taken out is back. */
@@ -131,8 +132,8 @@ export class UpstreamPool {
     let due: PooledUpstream | undefined;
     for (let i = 0; i < active.length; i++) {
       const one = active[(first + i) % active.length]!;
-      if (one.outUntil !== 0) {
-        if (!one.trial && one.outUntil <= this.clock.now()) due ??= one;
+      if (one.outFor) {
+        if (one.isDue && !one.trial) due ??= one;
       } else if (tried?.has(one)) again = fewer(again, one);
       else best = fewer(best, one);
     }
@@ -142,7 +143,7 @@ export class UpstreamPool {
 
   enter(member: PooledUpstream, request: InFlight): void {
     member.inFlight.add(request);
-    if (member.outUntil !== 0) member.trial = request;
+    if (member.outFor) member.trial = request;
   }
 
   /** The request has left this upstream, with an answer or without. */
@@ -163,22 +164,24 @@ export class UpstreamPool {
 
   answered(member: PooledUpstream): void {
     member.failures = 0;
-    if (member.outUntil !== 0) this.bringBack(member);
+    if (member.outFor) this.bringBack(member);
   }
 
   failed(member: PooledUpstream, failure: Failure): void {
     member.failures++;
     const isOut = failure === 'unreachable' || (member.failures >= BROKEN_MAX && this.active.length > 1);
     if (!isOut) return;
-    const isFirst = member.outUntil === 0;
-    // The others in flight tell the same news; only a trial tells that it is still so.
-    if (!isFirst && member.outUntil > this.clock.now()) return;
-    const wait = isFirst ? BACKOFF_FIRST_MS : Math.min(BACKOFF_MAX_MS, member.backoffMs * 2);
-    member.backoffMs = wait;
+    // The others in flight only tell the same news.
+    if (member.outFor && !member.isDue) return;
+    member.backoffMs = member.outFor ? Math.min(BACKOFF_MAX_MS, member.backoffMs * 2) : BACKOFF_FIRST_MS;
     member.outFor = failure;
-    member.outUntil = this.clock.now() + wait;
+    member.isDue = false;
     member.trial = undefined;
-    this.clock.setTimeout(() => this.events.onTrialDue(), wait);
+    this.clock.setTimeout(() => {
+      if (!member.outFor) return;
+      member.isDue = true;
+      this.events.onTrialDue();
+    }, member.backoffMs);
   }
 
   /** Resolves once nothing is in flight at the upstreams of that key; they are cut off after `drainMs`. */
@@ -239,8 +242,8 @@ export class UpstreamPool {
   }
 
   private bringBack(member: PooledUpstream): void {
-    member.outUntil = 0;
     member.outFor = undefined;
+    member.isDue = false;
     member.trial = undefined;
     if (!member.draining) this.events.onAvailable();
   }

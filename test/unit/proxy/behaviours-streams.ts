@@ -191,6 +191,20 @@ const down: Behaviour[] = [
 
 const up: Behaviour[] = [
   {
+    name: 'the head of a request passes before its body',
+    run: async lab => {
+      const client = await lab.client();
+      client.send(LENGTH(3));
+      const wire = await lab.upstream.accept();
+      const seen = await wire.head();
+      client.send('abc');
+      await wire.until('abc');
+      wire.send(OK);
+      return [seen.start, (await client.message()).body];
+    },
+    expect: ['POST /up HTTP/1.1', 'ok'],
+  },
+  {
     name: 'a body of known length passes as it comes and keeps its length',
     run: async lab => {
       const client = await lab.client();

@@ -140,7 +140,9 @@ export class Wire {
     while (!isThere()) {
       const left = deadline - Date.now();
       if (left <= 0 || this.ended) {
-        throw new Error(`${this.ended ?? 'silence'} before ${what}; there is ${JSON.stringify(this.buffer)}`);
+        throw new Error(
+          `${this.ended ?? 'silence'} before ${what}; there is ${JSON.stringify(this.buffer.slice(0, 500))}`,
+        );
       }
       await new Promise<void>(resolve => {
         const timer = setTimeout(resolve, left);
@@ -159,6 +161,7 @@ const isBodiless = ({ start }: Message): boolean => /^HTTP\/1\.\d (1\d\d|204|304
 export class RawUpstream {
   private readonly wires: Wire[] = [];
   private accepted = 0;
+  private isClosed = false;
   private wake: () => void = () => undefined;
 
   private constructor(private readonly server: Server) {
@@ -200,6 +203,8 @@ export class RawUpstream {
   }
 
   async close(): Promise<void> {
+    this.isClosed = true;
+    this.wake();
     for (const wire of this.wires) wire.close();
     await new Promise(resolve => this.server.close(resolve));
   }
@@ -209,7 +214,7 @@ export class RawUpstream {
     for (let found = look(); ; found = look()) {
       if (found) return found;
       const left = deadline - Date.now();
-      if (left <= 0) throw new Error(`The proxy made ${otherwise}.`);
+      if (left <= 0 || this.isClosed) throw new Error(`The proxy made ${otherwise}.`);
       await new Promise<void>(resolve => {
         const timer = setTimeout(resolve, left);
         this.wake = () => {
