@@ -1,6 +1,7 @@
 import { parseArgs } from 'node:util';
 import type { Bench } from './bench.ts';
 import { activation } from './activation.ts';
+import { discovery } from './discovery.ts';
 import { find } from './find.ts';
 import { lease } from './lease.ts';
 import { describeLoad, describeMachine } from './machine.ts';
@@ -14,7 +15,7 @@ import { start } from './start.ts';
  * stdout, progress on stderr. Nothing here passes or fails by a time.
  */
 
-const benches: readonly Bench[] = [lease, find, activation, start, recovery, races];
+const benches: readonly Bench[] = [lease, find, activation, start, recovery, races, discovery];
 
 async function main(scope: Scope): Promise<number> {
   const { values, positionals } = parseArgs({
