@@ -55,6 +55,11 @@ export class Wire {
     return this.buffer;
   }
 
+  /** Whether the other side has ended it. */
+  get isOver(): boolean {
+    return this.ended !== undefined;
+  }
+
   send(text: string): this {
     this.socket.write(text, 'latin1');
     return this;
@@ -83,6 +88,11 @@ export class Wire {
   async closed(): Promise<'end' | 'reset'> {
     await this.wait(() => this.ended !== undefined, 'the end');
     return this.ended!;
+  }
+
+  /** Until anything has come, be it the end. */
+  async heard(): Promise<void> {
+    await this.wait(() => this.buffer !== '' || this.ended !== undefined, 'anything');
   }
 
   async head(): Promise<Message> {
