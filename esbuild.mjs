@@ -78,7 +78,7 @@ async function removeOldChunks(name, present) {
 /** @type {import('esbuild').BuildOptions[]} */
 const bundles = [
   split('extension', ['vscode']),
-  ...['cli', 'supervisor', 'postgres'].map(name => split(name)),
+  ...['cli', 'supervisor', 'postgres', 'proxy'].map(name => split(name)),
   ...['api', 'orchestrator', 'worker'].map(name => ({
     ...node,
     sourcemap: false,

@@ -18,6 +18,7 @@ const OPTIONS = {
   yes: { type: 'boolean', short: 'y' },
   effective: { type: 'boolean', short: 'e' },
   stop: { type: 'boolean' },
+  rolling: { type: 'boolean' },
   help: { type: 'boolean', short: 'h' },
   version: { type: 'boolean', short: 'v' },
 } as const;
@@ -44,9 +45,17 @@ const COMMANDS: Readonly<Record<string, Command>> = {
     run: async context => (await import('./cli/stack-commands.ts')).stop(context),
   },
   restart: {
-    options: ['folder'],
+    options: ['folder', 'rolling'],
     maxWords: 1,
-    run: async context => (await import('./cli/stack-commands.ts')).restart(context),
+    run: async context =>
+      context.options.rolling
+        ? (await import('./cli/scale-commands.ts')).rollingRestart(context)
+        : (await import('./cli/stack-commands.ts')).restart(context),
+  },
+  scale: {
+    options: ['folder'],
+    maxWords: 2,
+    run: async context => (await import('./cli/scale-commands.ts')).scale(context),
   },
   status: {
     options: ['folder', 'json', 'watch'],

@@ -8,8 +8,12 @@ usage: helix-ports COMMAND [options]
                               --detach leaves them running in the background
   stop [SERVICE]              stop the services, or one of them
   restart [SERVICE]           restart the services, or one of them
+  restart SERVICE --rolling   the new process beside the old one, which ends once
+                              nothing is open to it: no request is lost
+  scale SERVICE N             run N of a service side by side
   status [--json] [--watch]   what runs where
-  url [SERVICE]               print the address of a service (default: api)
+  url [SERVICE]               print the address of a service; without one that of the API
+                              which stays (the proxy's, while there is one)
   logs SERVICE [--follow] [--lines N]
                               print a service's output
   dashboard                   serve the dashboard on loopback, for looking only; its

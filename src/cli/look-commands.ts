@@ -1,5 +1,6 @@
 import { UserError } from '../base/errors.ts';
 import { effectiveText } from '../model/effective-env.ts';
+import { FRONTED_ID, stableUrlOf } from '../model/front.ts';
 import { publishedValues } from '../model/publication.ts';
 import type { StackSnapshot } from '../model/service.ts';
 import { effectiveEnvironmentOf } from '../session/effective-env.ts';
@@ -39,10 +40,14 @@ export async function status(context: CliContext): Promise<number> {
 
 export async function url(context: CliContext): Promise<number> {
   const stack = await look(context);
-  const service = serviceOf(stack, context.words[0] ?? 'api');
+  const [word] = context.words;
+  const service = serviceOf(stack, word ?? FRONTED_ID);
+  const { services } = stack.snapshot;
   stack.dispose();
-  if (!service.url) throw new UserError(`${service.id} has no address: it is ${service.state.kind}`);
-  context.out(service.url);
+  // A service that is named is that service; without a name it is the way to the API, whatever its port.
+  const address = word === undefined ? stableUrlOf(services, service.id) : service.url;
+  if (!address) throw new UserError(`${service.id} has no address: it is ${service.state.kind}`);
+  context.out(address);
   return EXIT.ok;
 }
 

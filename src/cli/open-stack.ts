@@ -37,6 +37,7 @@ export async function openStack(context: CliContext, options: OpenOptions): Prom
   const stack = new Stack({
     plan,
     postgres,
+    proxyProgram: join(DIST, 'proxy.cjs'),
     launcher: options.launcher,
     keep: options.keep,
     logger: cliLogger(context),

@@ -97,7 +97,7 @@ async function foreground(context: CliContext, stack: Stack, interrupted: AbortC
   return code;
 }
 
-async function conclude(context: CliContext, stack: Stack, outcome: StartOutcome): Promise<number> {
+export async function conclude(context: CliContext, stack: Stack, outcome: StartOutcome): Promise<number> {
   await publish(stack).catch((error: unknown) => context.err(messageOf(error)));
   switch (outcome.kind) {
     case 'started':
@@ -135,7 +135,7 @@ function showOnceHealthy(context: CliContext, service: ServiceSnapshot, shown: S
   context.out(line);
 }
 
-const progressTo =
+export const progressTo =
   (context: CliContext) =>
   (progress: StartProgress): void =>
     context.progress(progressText(progress));
@@ -179,7 +179,7 @@ function spawnKeeper(workspace: string): void {
 }
 
 /** The first Ctrl-C aborts; the second one ends the process at once, as usual. */
-function onInterrupt(): AbortController {
+export function onInterrupt(): AbortController {
   const controller = new AbortController();
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => controller.abort());
   return controller;

@@ -2,6 +2,7 @@ import * as vscode from 'vscode';
 import { type Disposable, DisposableStore } from '../base/dispose.ts';
 import { isCancelled, UserError } from '../base/errors.ts';
 import { isRunning, type ServiceSnapshot, toServiceId } from '../model/service.ts';
+import { PROXY_ID, stableUrlOf } from '../model/front.ts';
 import { lookOf, portText, stateText } from '../model/wording.ts';
 import type { StartOptions, StartOutcome } from '../session/stack.ts';
 import type { FolderStack } from './folder-stack.ts';
@@ -10,6 +11,7 @@ import { refOf, type ServiceRef } from './hover.ts';
 import { COMMANDS } from './ids.ts';
 import { progressText } from '../session/progress-text.ts';
 import type { Reporter } from './reporter.ts';
+import { changeReplicas, type Meant, rollService } from './scale-commands.ts';
 import { snapshotOf, type TreeNode } from './tree.ts';
 
 export interface CommandServices {
@@ -37,6 +39,18 @@ const TABLE: Readonly<Record<string, Handler>> = {
   [COMMANDS.startService]: startService,
   [COMMANDS.stopService]: stopService,
   [COMMANDS.restartService]: restartService,
+  [COMMANDS.rollingRestart]: async (services, target) => {
+    const meant = await meantToRun(services, target, 'Restart which service without a gap?');
+    if (meant) await rollService(meant);
+  },
+  [COMMANDS.addReplica]: async (services, target) => {
+    const meant = await meantToRun(services, target, 'One more of which service?');
+    if (meant) await changeReplicas(meant, 1);
+  },
+  [COMMANDS.removeReplica]: async (services, target) => {
+    const meant = await meantToRun(services, target, 'One less of which service?');
+    if (meant) await changeReplicas(meant, -1);
+  },
   [COMMANDS.openService]: (services, target) => openPath(services, target),
   [COMMANDS.openApi]: (services, target) => openPath(services, apiOf(services, target)),
   [COMMANDS.openApiDocs]: (services, target) => openPath(services, apiOf(services, target), '/docs'),
@@ -105,6 +119,16 @@ async function restartService(services: CommandServices, target: Target): Promis
   );
 }
 
+/** A running process of ours, and never the proxy. */
+async function meantToRun(services: CommandServices, target: Target, question: string): Promise<Meant | undefined> {
+  requireTrust();
+  const fits = ({ external, state, id }: ServiceSnapshot): boolean => !external && isRunning(state) && id !== PROXY_ID;
+  const picked = await pickService(services, target, fits, question);
+  if (!picked) return undefined;
+  const show: Meant['show'] = (title, operation) => runStart(services, picked.owner, title, operation);
+  return { ...picked, show };
+}
+
 async function restartAll(services: CommandServices, target: Target): Promise<void> {
   requireTrust();
   const owner = await pickFolder(services, target);
@@ -146,16 +170,19 @@ async function openPath(services: CommandServices, target: Target, path?: string
   const planned = owner.stack.plan.services.find(one => one.id === service.id);
   // Remote windows, containers and the browser's editor reach the port through an address of their own. Only the origin
   // is resolved: VS Code 1.103 loses the path on the way.
-  const origin = await vscode.env.asExternalUri(vscode.Uri.parse(service.url));
+  const address = stableUrlOf(owner.stack.snapshot.services, service.id) ?? service.url;
+  const origin = await vscode.env.asExternalUri(vscode.Uri.parse(address));
   const external = origin.with({ path: origin.path.replace(/\/$/, '') + (path ?? planned?.openPath ?? '/') });
   await vscode.env.openExternal(external);
 }
 
 async function copyUrl(services: CommandServices, target: Target): Promise<void> {
   const picked = await pickService(services, target, service => service.url !== undefined, 'Copy which URL?');
-  if (!picked?.service.url) return;
-  await vscode.env.clipboard.writeText(picked.service.url);
-  vscode.window.setStatusBarMessage(`$(clippy) ${vscode.l10n.t('Copied {0}', picked.service.url)}`, 3000);
+  // Of the API the address that it keeps.
+  const address = picked && stableUrlOf(picked.owner.stack.snapshot.services, picked.service.id);
+  if (!address) return;
+  await vscode.env.clipboard.writeText(address);
+  vscode.window.setStatusBarMessage(`$(clippy) ${vscode.l10n.t('Copied {0}', address)}`, 3000);
 }
 
 async function showTerminal(services: CommandServices, target: Target): Promise<void> {

@@ -1,4 +1,4 @@
-import { basename, dirname } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import * as vscode from 'vscode';
 import { coalesce } from '../base/async.ts';
 import { type Disposable, DisposableStore } from '../base/dispose.ts';
@@ -62,6 +62,7 @@ export class FolderStack implements Disposable {
         launcher: this.terminals,
         postgres: options.postgres,
         python: options.python,
+        proxyProgram: join(dirname(options.supervisorProgram), 'proxy.cjs'),
         logger: options.logger,
         keep: true,
         isEditor: true,

@@ -33,7 +33,7 @@ export class FolderStacks implements Disposable {
     this.store.add(vscode.workspace.onDidChangeWorkspaceFolders(() => void this.load()));
     this.store.add(
       vscode.workspace.onDidChangeConfiguration(event => {
-        if (event.affectsConfiguration('helix.publish') || event.affectsConfiguration('helix.postgres'))
+        if (['helix.publish', 'helix.postgres', 'helix.proxy'].some(section => event.affectsConfiguration(section)))
           void this.load();
       }),
     );

@@ -13,6 +13,13 @@ const SETTINGS = {
   'publish.settings': { schema: z.boolean(), must: 'true or false' },
   'publish.keepOnStop': { schema: z.boolean(), must: 'true or false' },
   python: { schema: z.string(), must: 'an interpreter, the folder of an environment, or "" to have one found' },
+  'proxy.enabled': { schema: z.boolean(), must: 'true or false' },
+  'proxy.engine': { schema: z.enum(['embedded', 'nginx']), must: '"embedded" or "nginx"' },
+  'proxy.nginxPath': { schema: z.string(), must: 'the path of an nginx, or "" for the one on the PATH' },
+  'proxy.drainSeconds': {
+    schema: z.number().check(z.minimum(0), z.maximum(3600)),
+    must: 'a number of seconds up to 3600',
+  },
   'postgres.engine': {
     schema: z.enum(['auto', 'system', 'embedded', 'external']),
     must: '"auto", "system", "embedded" or "external"',
@@ -46,4 +53,10 @@ export const planSettings = (folder: vscode.WorkspaceFolder): PlanSettings => ({
   publishSettings: read(folder, 'publish.settings'),
   keepOnStop: read(folder, 'publish.keepOnStop'),
   postgresEngine: read(folder, 'postgres.engine'),
+  proxy: {
+    enabled: read(folder, 'proxy.enabled'),
+    engine: read(folder, 'proxy.engine'),
+    nginxPath: read(folder, 'proxy.nginxPath'),
+    drainSeconds: read(folder, 'proxy.drainSeconds'),
+  },
 });

@@ -3,6 +3,7 @@ import * as vscode from 'vscode';
 import { type Disposable, DisposableStore } from '../base/dispose.ts';
 import { Emitter } from '../base/event.ts';
 import { isRunning, type ServiceId, type ServiceSnapshot } from '../model/service.ts';
+import { groupOf, whyOnlyOne } from '../model/replicas.ts';
 import { type Fact, factsOf, lookOf, portText, stateText } from '../model/wording.ts';
 import type { FolderStack } from './folder-stack.ts';
 import type { FolderStacks } from './folder-stacks.ts';
@@ -193,10 +194,22 @@ function serviceItem(owner: FolderStack, service: ServiceSnapshot): vscode.TreeI
     isRunning(service.state) ? 'running' : 'idle',
     ...(service.url ? ['url'] : []),
     ...(service.external ? ['external'] : ['own']),
+    ...rollingWords(owner, service),
   ].join(' ');
   const port = portText(service) ? `, port ${service.port}` : '';
   item.accessibilityInformation = { label: `${service.label}, ${stateText(service, Date.now())}${port}` };
   return item;
+}
+
+/** Whether it can be restarted beside itself, and whether there can be more and less of it. */
+function rollingWords({ stack }: FolderStack, service: ServiceSnapshot): string[] {
+  const first = stack.plan.services.find(one => one.id === groupOf(service));
+  if (first?.kind !== 'process') return [];
+  return [
+    ...(first.port.kind === 'band' && !first.tty ? ['rolls'] : []),
+    ...(whyOnlyOne(first) ? [] : ['scales']),
+    ...(first.replicas > 1 ? ['several'] : []),
+  ];
 }
 
 function factItem({ owner, id, fact }: Extract<TreeNode, { kind: 'fact' }>): vscode.TreeItem {

@@ -8,6 +8,11 @@ import { inBand, isPort, type Port, toPort } from './port.ts';
 import { DEFAULT_RESTART } from './restart-policy.ts';
 import { type PortRequest, type Readiness, type ServiceId, toServiceId } from './service.ts';
 
+/** What the configuration may say otherwise. */
+export interface ProxyDefaults extends Pick<ProxyPlan, 'enabled' | 'engine' | 'nginxPath'> {
+  readonly drainSeconds: number;
+}
+
 export interface PlanContext {
   /** The folder's real path. */
   readonly workspace: string;
@@ -19,6 +24,7 @@ export interface PlanContext {
     readonly publishSettings: boolean;
     readonly keepOnStop: boolean;
     readonly postgresEngine: PostgresPlan['engine'];
+    readonly proxy?: ProxyDefaults;
   };
   /** The process's environment over the folder's `.env`. */
   readonly env: Readonly<Record<string, string>>;
@@ -42,7 +48,7 @@ export function planOf(config: HelixConfig, context: PlanContext): Plan {
   const { settings, workspace, env } = context;
   const ids = inDependencyOrder(config.services);
   const envFile = config.publish?.envFile ?? settings.envFile;
-  const proxy = proxyPlan(config.proxy);
+  const proxy = proxyPlan(config.proxy, settings.proxy);
   const services = ids.map(id => plannedService(toServiceId(id), config.services[id]!, context));
   return {
     workspace,
@@ -66,16 +72,16 @@ export function planOf(config: HelixConfig, context: PlanContext): Plan {
   };
 }
 
-/** Only on request: whoever asks for none of it gets no further port. */
-function proxyPlan(proxy: HelixConfig['proxy']): ProxyPlan {
+function proxyPlan(proxy: HelixConfig['proxy'], defaults: ProxyDefaults | undefined): ProxyPlan {
   return {
-    enabled: proxy?.enabled ?? false,
-    engine: proxy?.engine ?? 'embedded',
+    enabled: proxy?.enabled ?? defaults?.enabled ?? false,
+    engine: proxy?.engine ?? defaults?.engine ?? 'embedded',
     port: proxy?.port === undefined ? PROXY_PORT : toPort(proxy.port),
     strict: proxy?.strict ?? false,
-    drainMs: (proxy?.drainSeconds ?? DEFAULT_DRAIN_SECONDS) * 1000,
+    drainMs: (proxy?.drainSeconds ?? defaults?.drainSeconds ?? DEFAULT_DRAIN_SECONDS) * 1000,
     origins: proxy?.origins ?? [],
     watch: proxy?.watch ?? [],
+    nginxPath: defaults?.nginxPath ?? '',
   };
 }
 

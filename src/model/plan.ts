@@ -3,8 +3,8 @@ import type { ServiceId, RunSpec } from './service.ts';
 
 /** A service as planned for a workspace: a run spec whose peers' addresses are still to be filled in. */
 export interface PlannedService extends Omit<RunSpec, 'command'> {
-  readonly kind: 'process' | 'postgres';
-  /** Templates, as are the values of `env`. A `postgres` service's command is found when it is started. */
+  readonly kind: 'process' | 'postgres' | 'proxy';
+  /** Templates, as are the values of `env`. That of a `postgres` or a `proxy` is found when it is started. */
   readonly command: readonly string[];
   readonly dependsOn: readonly ServiceId[];
   /** How many processes of it run side by side, each on a port of its own. */
@@ -43,6 +43,8 @@ export interface ProxyPlan {
   readonly origins: readonly string[];
   /** Globs beneath the workspace: a saved file that matches replaces the API without a gap. */
   readonly watch: readonly string[];
+  /** The nginx to use; found on the PATH where this is empty. */
+  readonly nginxPath: string;
 }
 
 /** Everything that one workspace folder runs, in dependency order. */

@@ -1,3 +1,4 @@
+import { FRONTED_ID, frontIn } from './front.ts';
 import { type PublishPlan } from './plan.ts';
 import { httpUrl, type ServiceSnapshot, type StackSnapshot } from './service.ts';
 import { substitute } from './variables.ts';
@@ -18,7 +19,8 @@ export function publishedValues(stack: StackSnapshot, plan: PublishPlan): Readon
   const values = new Map<string, string>();
   const api = stack.services.find(service => service.id === 'api' && service.readyPort !== undefined);
   if (api) {
-    values.set('HELIX_API_URL', httpUrl(api.host, api.readyPort!));
+    values.set('HELIX_API_URL', addressOf(api, stack.services));
+    values.set('HELIX_API_DIRECT_URL', httpUrl(api.host, api.readyPort!));
     values.set('API_HOST', api.host);
   }
   for (const service of stack.services) {
@@ -32,6 +34,12 @@ export function publishedValues(stack: StackSnapshot, plan: PublishPlan): Readon
   return values;
 }
 
+/** The API's address is the proxy's while there is one: it stays when the API gets another port. */
+function addressOf(service: ServiceSnapshot, services: readonly ServiceSnapshot[]): string {
+  const { host, readyPort } = (service.id === FRONTED_ID ? frontIn(services) : undefined) ?? service;
+  return httpUrl(host, readyPort!);
+}
+
 /** The template's value, or undefined as long as a service that it names is not up. */
 function fill(template: string, services: readonly ServiceSnapshot[]): string | undefined {
   let missing = false;
@@ -43,7 +51,7 @@ function fill(template: string, services: readonly ServiceSnapshot[]): string | 
   const value = substitute(template, {
     url: id => {
       const service = ready(id);
-      return service ? httpUrl(service.host, service.readyPort!) : '';
+      return service ? addressOf(service, services) : '';
     },
     portOf: id => String(ready(id)?.readyPort ?? ''),
   });

@@ -13,8 +13,11 @@ export function toServiceId(value: string): ServiceId {
 
 /** Which port a service gets: any of a band, always the same one, or none at all. */
 export type PortRequest =
-  /** `except`: ports of the band that other services of the plan have as their fixed ones. */
-  | { readonly kind: 'band'; readonly band: Band; readonly except?: readonly Port[] }
+  /**
+   * `except`: ports of the band that other services of the plan have as their fixed ones. `preferred`: the one to take
+   * whenever it can be had, also outside of the band.
+   */
+  | { readonly kind: 'band'; readonly band: Band; readonly except?: readonly Port[]; readonly preferred?: Port }
   | { readonly kind: 'fixed'; readonly port: Port }
   | { readonly kind: 'none' };
 
@@ -60,6 +63,10 @@ export interface RunSpec {
   readonly tty: boolean;
   /** How long requests and streams of the process before may go on in a rolling restart, milliseconds. */
   readonly drainMs?: number;
+  /** Globs beneath the workspace: a saved file that matches restarts the service rolling. */
+  readonly watch?: readonly string[];
+  /** The service that this is one more of. */
+  readonly replicaOf?: ServiceId;
 }
 
 export interface Exit {
@@ -91,6 +98,8 @@ export type StateKind = ServiceState['kind'];
 export interface ServiceSnapshot {
   readonly id: ServiceId;
   readonly label: string;
+  /** The service that this is one more of. */
+  readonly replicaOf?: ServiceId;
   readonly state: ServiceState;
   readonly host: string;
   /** The leased port; stays known through a restart. */
@@ -121,9 +130,10 @@ export interface StackSnapshot {
 
 export const isRunning = (state: ServiceState): boolean => state.kind !== 'stopped' && state.kind !== 'failed';
 
-export const stoppedSnapshot = (spec: Pick<RunSpec, 'id' | 'label' | 'host'>): ServiceSnapshot => ({
+export const stoppedSnapshot = (spec: Pick<RunSpec, 'id' | 'label' | 'host' | 'replicaOf'>): ServiceSnapshot => ({
   id: spec.id,
   label: spec.label,
+  ...(spec.replicaOf === undefined ? {} : { replicaOf: spec.replicaOf }),
   host: spec.host,
   state: { kind: 'stopped' },
   restarts: 0,

@@ -48,7 +48,11 @@ export function allocate(request: PortRequest, options: AllocateOptions): Promis
     case 'fixed':
       return allocateFixed(request.port, options.owner);
     case 'band':
-      return allocateFromBand(request.band, { reserved: [...FIXED_PORTS, ...(request.except ?? [])], ...options });
+      return allocateFromBand(request.band, {
+        reserved: [...FIXED_PORTS, ...(request.except ?? [])],
+        preferred: request.preferred,
+        ...options,
+      });
   }
 }
 

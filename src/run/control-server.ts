@@ -72,9 +72,9 @@ export class ControlServer {
     });
     connection.onNotification(frontNotification, () => supervisor.fronts.join(connection));
     connection.onNotification(drainedNotification, ({ pid }) => supervisor.fronts.drained(connection, pid));
-    connection.onRequest(stopRequest, async ({ exit }) => {
+    connection.onRequest(stopRequest, async ({ exit, drain }) => {
       this.used = true;
-      await supervisor.stop();
+      await supervisor.stop(drain ? { drain } : {});
       // Answer first: the connection ends with the process.
       if (exit) setTimeout(() => void this.leave(), 10);
       return null;

@@ -32,8 +32,11 @@ export const restartRequest = new RequestType<{ readonly spec?: RunSpec }, null,
  * needs it any more. Answered once it is gone.
  */
 export const rollRequest = new RequestType<{ readonly spec?: RunSpec }, RollOutcome, void>('roll');
-/** Stop the service; `exit` ends the supervisor as well. Answered once the service is gone. */
-export const stopRequest = new RequestType<{ readonly exit: boolean }, null, void>('stop');
+/**
+ * Stop the service; `exit` ends the supervisor as well, `drain` lets what proxies have open to it finish first. Answered
+ * once the service is gone.
+ */
+export const stopRequest = new RequestType<{ readonly exit: boolean; readonly drain?: boolean }, null, void>('stop');
 /** The last lines of output. */
 export const tailRequest = new RequestType<{ readonly lines: number }, string[], void>('tail');
 

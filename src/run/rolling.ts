@@ -82,23 +82,27 @@ export async function succeed(
 
 /** Waits until nobody has anything open to the old one, but not longer than its limit; then ends it. */
 export async function retire(host: RollHost, old: Generation, signal: AbortSignal): Promise<void> {
-  const { clock, fronts, say } = host;
-  const limitMs = (old.spec.drainMs ?? DEFAULT_DRAIN_MS) + LIMIT_MARGIN_MS;
-  const over = new AbortController();
-  const until = AbortSignal.any([signal, over.signal]);
-  void old.ended.then(() => over.abort());
-  const limit = delay(limitMs, until, clock).then(
-    () => over.abort(),
-    () => undefined,
-  );
-  const direct = delay(DIRECT_DRAIN_MS, until, clock).catch(() => undefined);
   const pid = old.child?.pid;
-  if (pid !== undefined) await Promise.all([fronts.untilDrained(pid, until), direct]);
-  over.abort();
-  await limit;
-  say(`ending the generation before${pid === undefined ? '' : ` (pid ${pid})`}`);
+  await untilDrained(host, old, signal);
+  host.say(`ending the process before${pid === undefined ? '' : ` (pid ${pid})`}`);
   await old.end();
   await host.settle();
+}
+
+/** Waits until no proxy has anything open to this process, or it has ended, or its limit is over. */
+export async function untilDrained(host: RollHost, old: Generation, signal: AbortSignal): Promise<void> {
+  const { clock, fronts } = host;
+  const pid = old.child?.pid;
+  if (pid === undefined) return;
+  const over = new AbortController();
+  const until = AbortSignal.any([signal, over.signal]);
+  const finish = (): void => over.abort();
+  const limitMs = (old.spec.drainMs ?? DEFAULT_DRAIN_MS) + LIMIT_MARGIN_MS;
+  const limit = clock.setTimeout(finish, limitMs);
+  void old.ended.then(finish, finish);
+  const direct = delay(DIRECT_DRAIN_MS, until, clock).catch(() => undefined);
+  await Promise.all([fronts.untilDrained(pid, until), direct]);
+  clock.clearTimeout(limit);
 }
 
 function failed(host: RollHost, message: string): RollOutcome & { kind: 'failed' } {

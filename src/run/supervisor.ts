@@ -25,7 +25,15 @@ import type { OutputLog } from './output.ts';
 import type { ProcessIdentity } from './processes.ts';
 import { HEALTH_CADENCE, type HealthCadence } from './readiness.ts';
 import { childrenOf, readRecord, removeHalfWritten, type ServiceRecord, writeRecord } from './record.ts';
-import { type Begun, retire, type RollHost, type RollOutcome, succeed, whyNotRolling } from './rolling.ts';
+import {
+  type Begun,
+  retire,
+  type RollHost,
+  type RollOutcome,
+  succeed,
+  untilDrained,
+  whyNotRolling,
+} from './rolling.ts';
 import { ServiceProcesses, stopSteps } from './service-processes.ts';
 
 export interface SupervisorOptions {
@@ -141,10 +149,13 @@ export class Supervisor {
 
   private readonly rollOnce = coalesce(() => this.rollNow());
 
-  /** Ends the service. It stays stopped until it is started again, whatever its restart policy says. */
-  stop(): Promise<void> {
+  /**
+   * Ends the service. It stays stopped until it is started again, whatever its restart policy says. `drain`: proxies
+   * stop sending to it, and what they have open is let finish.
+   */
+  stop({ drain = false }: { readonly drain?: boolean } = {}): Promise<void> {
     this.startAsked = undefined;
-    this.stopping ??= this.stopNow();
+    this.stopping ??= this.stopNow(drain);
     return this.stopping;
   }
 
@@ -171,12 +182,13 @@ export class Supervisor {
     });
   }
 
-  private async stopNow(): Promise<void> {
+  private async stopNow(drain: boolean): Promise<void> {
     this.wanted = 'stopped';
     // Written first: should this process be killed while it stops, nobody brings the service back.
     await this.record();
     if (this.loop) {
-      this.update({ state: { kind: 'stopping' } });
+      if (drain && this.generation) await this.drainForGood(this.generation);
+      this.update({ state: { kind: 'stopping' } }, ['draining']);
       this.loop.abort.abort();
       await this.loop.done;
     }
@@ -270,6 +282,14 @@ export class Supervisor {
     old.replace();
     await this.record();
     return old;
+  }
+
+  /** Nothing takes its place; otherwise as in a rolling restart. */
+  private async drainForGood(generation: Generation): Promise<void> {
+    const { lease, child } = generation;
+    if (!lease || !child || this.fronts.isEmpty) return;
+    this.update({ state: { kind: 'stopping' }, draining: { port: lease.port, pid: child.pid } }, ['url']);
+    await untilDrained(this.rollHost, generation, this.loop!.abort.signal);
   }
 
   private async keepRunning(stop: AbortSignal): Promise<void> {
@@ -443,6 +463,8 @@ export class Supervisor {
     this.lease = await allocate(spec.port, {
       owner: { pid: self.pid, user, workspace: spec.workspace, service: spec.id },
       sticky: this.current.port === undefined ? record?.port : (this.current.port as Port),
+      // Its supervisor was killed, or it has lost its port: whoever has its address is to find it there again.
+      stays: record?.wanted === 'running',
       avoid: race.lostPorts,
       signal,
     });
@@ -505,9 +527,10 @@ export class Supervisor {
     }).catch((error: unknown) => options.say(`its state could not be written: ${messageOf(error)}`));
   }
 
-  private describe({ id, label, host, command }: RunSpec): void {
+  private describe({ id, label, host, command, replicaOf }: RunSpec): void {
     const state: ServiceState = { kind: 'starting', since: this.clock.now() };
-    this.update({ id, label, host, external: command === undefined, state });
+    const group = replicaOf === undefined ? {} : { replicaOf };
+    this.update({ id, label, host, ...group, external: command === undefined, state });
   }
 
   /** The one setter: every change of the snapshot goes through here and is told once. */
@@ -530,7 +553,7 @@ function suits(port: Port, request: PortRequest): boolean {
     case 'fixed':
       return port === request.port;
     case 'band':
-      return inBand(request.band, port) && !request.except?.includes(port);
+      return port === request.preferred || (inBand(request.band, port) && !request.except?.includes(port));
   }
 }
 

@@ -103,7 +103,7 @@ export class ServiceLink implements Disposable {
     return this.connection.sendRequest(rollRequest, spec ? { spec } : {});
   }
 
-  async stop(options: { readonly exit: boolean }): Promise<void> {
+  async stop(options: { readonly exit: boolean; readonly drain?: boolean }): Promise<void> {
     await this.connection.sendRequest(stopRequest, options);
   }
 

@@ -5,8 +5,11 @@ import { DETECTED, detect, foldersBelow } from '../detect/detect.ts';
 import { type HelixConfig, parseConfig } from '../model/config.ts';
 import { envValues, type EnvVariable, parseEnvFile } from '../model/env-file.ts';
 import type { Plan } from '../model/plan.ts';
-import { planOf } from '../model/plan-of.ts';
+import { withFront } from '../model/front.ts';
+import { planOf, type ProxyDefaults } from '../model/plan-of.ts';
+import { withReplicas } from '../model/replicas.ts';
 import { realWorkspace } from '../run/runtime-dir.ts';
+import { readReplicaCounts } from './scale.ts';
 import { CONFIG_FILE } from './config-file.ts';
 
 export const ENV_FILE = '.env';
@@ -19,6 +22,7 @@ export interface PlanSettings {
   readonly publishSettings: boolean;
   readonly keepOnStop: boolean;
   readonly postgresEngine: Plan['postgres']['engine'];
+  readonly proxy: ProxyDefaults;
 }
 
 export const DEFAULT_PLAN_SETTINGS: PlanSettings = {
@@ -27,6 +31,7 @@ export const DEFAULT_PLAN_SETTINGS: PlanSettings = {
   publishSettings: true,
   keepOnStop: false,
   postgresEngine: 'auto',
+  proxy: { enabled: true, engine: 'embedded', nginxPath: '', drainSeconds: 30 },
 };
 
 /**
@@ -72,7 +77,7 @@ async function planIn(workspace: string, settings: PlanSettings, env: NodeJS.Pro
   if (!config) return undefined;
   const source = detected ? DETECTED : file;
   const own = await readEnvFile(workspace);
-  return planOf(config, {
+  const plan = planOf(config, {
     workspace,
     source,
     settings,
@@ -82,6 +87,7 @@ async function planIn(workspace: string, settings: PlanSettings, env: NodeJS.Pro
       return variable && `${join(workspace, ENV_FILE)}:${variable.line}:${variable.column}`;
     },
   });
+  return withReplicas(withFront(plan), await readReplicaCounts(workspace));
 }
 
 function checkedConfig(file: string, text: string): HelixConfig {

@@ -2,6 +2,7 @@ import { UserError } from '../base/errors.ts';
 import type { Plan, PlannedService } from '../model/plan.ts';
 import { joinOrigins, ORIGINS_VARIABLE, originsOf } from '../model/origins.ts';
 import { httpUrl, type RunSpec, type ServiceSnapshot, type StackSnapshot } from '../model/service.ts';
+import { FRONTED_ID, frontIn } from '../model/front.ts';
 import { substituteKnown, variablesOf } from '../model/variables.ts';
 
 /**
@@ -22,7 +23,7 @@ export function fillSpec(
   };
   const fill = (template: string): string =>
     substituteKnown(template, {
-      url: id => httpUrl(peer(id).host, peer(id).port),
+      url: id => (id === FRONTED_ID ? frontUrl(stack) : undefined) ?? httpUrl(peer(id).host, peer(id).port),
       portOf: id => String(peer(id).port),
       env: name => env[name] ?? '',
       host: service.host,
@@ -55,6 +56,18 @@ function apiVariables(
   const ours = ['${port}', ...peers.map(one => one.port!)].flatMap(port => originsOf(port));
   return { API_HOST: own['API_HOST'] ?? service.host, [ORIGINS_VARIABLE]: joinOrigins(listed, ours) };
 }
+
+/** The API's address that survives its restarts, so that whoever got it once need not be told of a new one. */
+function frontUrl({ services }: StackSnapshot): string | undefined {
+  const front = frontIn(services);
+  return front && httpUrl(front.host, front.readyPort!);
+}
+
+/** Whether the service is told the API's address. */
+export const namesFronted = ({ command, env }: PlannedService): boolean =>
+  [...command, ...Object.values(env)].some(template =>
+    variablesOf(template).some(({ kind, argument }) => kind === 'url' && argument === FRONTED_ID),
+  );
 
 /** Whether the service runs with the folder's Python, which then has to be found first. */
 export const wantsPython = ({ command, env }: PlannedService): boolean =>

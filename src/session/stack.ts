@@ -1,11 +1,13 @@
 import { join } from 'node:path';
 import { throwIfAborted } from '../base/async.ts';
 import { type Disposable, DisposableStore } from '../base/dispose.ts';
-import { isCancelled, UserError } from '../base/errors.ts';
+import { isCancelled, messageOf, UserError } from '../base/errors.ts';
 import { Emitter } from '../base/event.ts';
 import type { Logger } from '../base/logger.ts';
 import { EMPTY_HISTORY, type HealthHistory, type ServiceHistory } from '../model/health-history.ts';
 import type { Plan, PlannedService } from '../model/plan.ts';
+import { PROXY_ID } from '../model/front.ts';
+import { groupOf, MAX_REPLICAS, withReplicas } from '../model/replicas.ts';
 import {
   isRunning,
   type ServiceId,
@@ -25,23 +27,29 @@ import type {
   StartProgress,
   StopOutcome,
 } from './outcomes.ts';
+import { tellProxy } from './proxy-service.ts';
 import { pythonOf } from './python.ts';
 import { settle, stoppedMeanwhile } from './bring-up.ts';
 import { Recovery } from './recovery.ts';
 import type { ServiceLink } from './link.ts';
 import { Roster } from './roster.ts';
-import { fillSpec, wantsPython } from './spec.ts';
+import { membersOf, rollOne, type RollingOutcome } from './roll.ts';
+import { readReplicaCounts, writeReplicaCount } from './scale.ts';
+import { specFor } from './spec-for.ts';
 import { type StackContext, StartRun } from './start-run.ts';
 import { settleKilled, stopPresent } from './stopping.ts';
 import { StopTokens } from './stop-tokens.ts';
 import { type Watcher, Watchers } from './watchers.ts';
 
 export type * from './outcomes.ts';
+export type { RollingOutcome } from './roll.ts';
 
 export interface StackOptions {
   readonly plan: Plan;
   readonly launcher: Launcher;
   readonly postgres: PostgresProvider;
+  /** The built `src/proxy.ts`. */
+  readonly proxyProgram: string;
   /** How Python is found; by the folder, `.env` and the PATH without it. */
   readonly python?: PythonProvider;
   readonly logger: Logger;
@@ -81,6 +89,11 @@ export class Stack implements Disposable {
     };
     this.roster = this.store.add(new Roster(this.dir, ids, onLink));
     this.store.add(this.roster.onChange(() => this.onRosterChange()));
+    this.store.add(
+      this.roster.onLost(service => {
+        if (service.replicaOf !== undefined) this.lookForReplicas();
+      }),
+    );
     this.recovery = options.keep ? this.newRecovery() : undefined;
   }
 
@@ -92,6 +105,17 @@ export class Stack implements Disposable {
   replacePlan(plan: Plan): void {
     this.options = { ...this.options, plan };
     this.changed.fire(this.snapshot);
+    if (this.roster.get(PROXY_ID)) void this.tellProxy();
+  }
+
+  /** A running proxy follows at once, engine and all. Where that cannot be, it goes on as it is. */
+  private async tellProxy(): Promise<void> {
+    if (!this.plan.services.some(service => service.kind === 'proxy')) return;
+    try {
+      await tellProxy(this.plan, this.dir);
+    } catch (error) {
+      this.options.logger.warn(messageOf(error));
+    }
   }
 
   get snapshot(): StackSnapshot {
@@ -128,6 +152,8 @@ export class Stack implements Disposable {
       return await withClaim(this.dir, START_CLAIM, signal, async () => {
         throwIfAborted(signal);
         await this.roster.refresh();
+        await this.followReplicas();
+        if (this.roster.get(PROXY_ID)) await this.tellProxy();
         const services = this.selected(options.only);
         if (!(await isDue()) || services.every(service => this.isUp(service.id))) {
           return { kind: 'alreadyRunning', snapshot: this.snapshot };
@@ -198,10 +224,8 @@ export class Stack implements Disposable {
   private async restartOn(link: ServiceLink, service: PlannedService, options: StartOptions): Promise<StartOutcome> {
     const { id } = service;
     const token = await this.tokens.read(id);
-    const path = wantsPython(service) ? (await this.context.python(this.plan)).path : undefined;
-    const spec =
-      service.kind === 'postgres' ? undefined : fillSpec(service, this.snapshot, this.plan.environment, path);
     const signal = this.signalOf(options.signal);
+    const spec = service.kind === 'postgres' ? undefined : await specFor(this.context, service, signal);
     const outcome = await settle(link, service, { roster: this.roster, signal, ask: () => link.restart(spec) });
     if (outcome.kind === 'up') return { kind: 'started', snapshot: this.snapshot };
     // A stop outranks it; where nobody has stopped it, its supervisor was killed.
@@ -210,6 +234,65 @@ export class Stack implements Disposable {
     const { problem } = outcome.kind === 'lost' ? stoppedMeanwhile(service.label) : outcome;
     const failed = { service: this.snapshotOf(service), problem, skipped: [] };
     return { kind: 'failed', failures: [failed], snapshot: this.snapshot };
+  }
+
+  /**
+   * Restarts a service, and all its replicas one after another, so that nobody notices: each beside itself. What cannot
+   * have that is restarted plainly, and the outcome says why. Where the new process fails, the old one goes on.
+   */
+  async roll(id: ServiceId, options: Omit<StartOptions, 'only'> = {}): Promise<RollingOutcome> {
+    await this.roster.refresh();
+    const members = membersOf(this.context, id);
+    const link = this.roster.get(id);
+    if (!link || !isRunning(link.snapshot.state)) {
+      return { outcome: await this.start({ ...options, only: [id] }), notes: [] };
+    }
+    const notes: string[] = [];
+    const signal = this.signalOf(options.signal);
+    try {
+      for (const service of members) {
+        const rolled = await rollOne(this.context, service, signal);
+        if ('lost' in rolled) return { outcome: await this.start({ ...options, only: [service.id] }), notes };
+        if ('failure' in rolled) {
+          return { outcome: { kind: 'failed', failures: [rolled.failure], snapshot: this.snapshot }, notes };
+        }
+        if (rolled.note) notes.push(rolled.note);
+      }
+      return { outcome: { kind: 'started', snapshot: this.snapshot }, notes };
+    } catch (error) {
+      if (isCancelled(error)) return { outcome: { kind: 'cancelled' }, notes };
+      throw error;
+    }
+  }
+
+  /** How many of this service there are to be. Remembered; while the service runs, it is so at once. */
+  async scale(id: ServiceId, count: number, options: Omit<StartOptions, 'only'> = {}): Promise<StartOutcome> {
+    const first = this.plan.services.find(one => one.id === id && one.replicaOf === undefined);
+    if (!first) throw new UserError(`There is no service ${id} in ${this.plan.source}.`);
+    if (!Number.isInteger(count) || count < 1 || count > MAX_REPLICAS) {
+      throw new UserError(`${first.label} can have 1 to ${MAX_REPLICAS} replicas, not ${count}.`);
+    }
+    // Says why where there can be only one, before anything is written.
+    withReplicas(this.plan, { [id]: count });
+    await writeReplicaCount(this.plan.workspace, id, count);
+    await this.roster.refresh();
+    await this.followReplicas();
+    const wanted = new Set(this.plan.services.filter(one => groupOf(one) === id).map(one => one.id));
+    const links = this.roster.ids.map(one => this.roster.get(one)!);
+    const superfluous = links.filter(({ snapshot }) => snapshot.replicaOf === id && !wanted.has(snapshot.id));
+    // What is open to them is let finish before they end.
+    await Promise.all(superfluous.map(link => link.stop({ exit: false, drain: true }).catch(() => undefined)));
+    if (superfluous.length > 0) await this.stop(superfluous.map(({ snapshot }) => snapshot.id));
+    const runs = this.roster.get(id)?.snapshot.state;
+    if (!runs || !isRunning(runs)) return { kind: 'alreadyRunning', snapshot: this.snapshot };
+    return this.start({ ...options, only: [...wanted] });
+  }
+
+  /** The count may have been chosen in another window or on the command line. */
+  private async followReplicas(): Promise<void> {
+    const plan = withReplicas(this.plan, await readReplicaCounts(this.plan.workspace));
+    const ids = (one: Plan): string => one.services.map(service => service.id).join();
+    if (!this.disposal.signal.aborted && ids(plan) !== ids(this.plan)) this.replacePlan(plan);
   }
 
   /** Restarts what runs, dependencies first, and starts what does not. A server that is not ours is left alone. */
@@ -261,9 +344,10 @@ export class Stack implements Disposable {
 
   private get context(): StackContext {
     const { dir, roster, tokens } = this;
-    const { plan, launcher, postgres, python = pythonOf } = this.options;
+    const { plan, launcher, postgres, python = pythonOf, proxyProgram } = this.options;
     const disposal = this.disposal.signal;
-    return { dir, plan, roster, tokens, launcher, postgres, python, disposal, snapshot: () => this.snapshot };
+    const snapshot = (): StackSnapshot => this.snapshot;
+    return { dir, plan, roster, tokens, launcher, postgres, python, proxyProgram, disposal, snapshot };
   }
 
   private newRecovery(): Recovery {
@@ -333,8 +417,15 @@ export class Stack implements Disposable {
     return waitingFor && { ready: all.length - waiting.length, total: all.length, waitingFor };
   }
 
+  private lookForReplicas(): void {
+    this.followReplicas().catch((error: unknown) => this.options.logger.error('replicas', error));
+  }
+
   private onRosterChange(): void {
     this.changed.fire(this.snapshot);
+    const planned = new Set(this.plan.services.map(service => service.id));
+    const links = this.roster.ids.map(id => this.roster.get(id)!.snapshot);
+    if (links.some(({ id, replicaOf }) => replicaOf !== undefined && !planned.has(id))) this.lookForReplicas();
     for (const service of this.plan.services) {
       const snapshot = this.roster.get(service.id)?.snapshot;
       if (snapshot?.external && snapshot.state.kind === 'unhealthy') void this.recovery?.recoverIfAway(service.id);

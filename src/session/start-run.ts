@@ -1,6 +1,7 @@
 import { throwIfAborted } from '../base/async.ts';
 import { CancelledError, isCancelled, UserError } from '../base/errors.ts';
 import { faultPoint } from '../base/fault.ts';
+import { PROXY_ID } from '../model/front.ts';
 import type { Plan, PlannedService } from '../model/plan.ts';
 import { isRunning, type RunSpec, type ServiceId, type ServiceSnapshot, type StackSnapshot } from '../model/service.ts';
 import { readRecord } from '../run/record.ts';
@@ -8,7 +9,8 @@ import { type BringUp, failure, settle, stoppedMeanwhile } from './bring-up.ts';
 import type { ServiceLink } from './link.ts';
 import type { Launcher, PostgresProvider, PythonProvider, ServiceFailure, StartOutcome } from './outcomes.ts';
 import type { Roster } from './roster.ts';
-import { fillSpec, wantsPython } from './spec.ts';
+import { fillSpec, namesFronted, wantsPython } from './spec.ts';
+import { specFor } from './spec-for.ts';
 import { stopPresent } from './stopping.ts';
 import type { StopTokens } from './stop-tokens.ts';
 import { Supervisors } from './supervisors.ts';
@@ -22,6 +24,8 @@ export interface StackContext {
   readonly launcher: Launcher;
   readonly postgres: PostgresProvider;
   readonly python: PythonProvider;
+  /** The built `src/proxy.ts`. */
+  readonly proxyProgram: string;
   /** Aborts when the stack is disposed. */
   readonly disposal: AbortSignal;
   readonly snapshot: () => StackSnapshot;
@@ -111,6 +115,8 @@ export class StartRun {
 
   /** Has the service's supervisor start it, and waits until it is healthy or has failed. */
   private async bringUp(service: PlannedService): Promise<BringUp> {
+    // Whoever is given the API's address gets the one that stays; without a proxy it is called directly.
+    if (namesFronted(service)) await Promise.resolve().then(() => this.outcomes.get(PROXY_ID));
     const { id, label } = service;
     for (let tries = 1; ;) {
       const missing = await this.missing(service);
@@ -192,8 +198,8 @@ export class StartRun {
 
   /** The spec, or the dependency that has gone meanwhile and did not come back. */
   private async specFor(service: PlannedService): Promise<RunSpec | { readonly because: ServiceId }> {
-    const { plan, postgres, python, snapshot } = this.context;
-    if (service.kind === 'postgres') return postgres.prepare(service, plan, this.signal);
+    const { plan, python, snapshot } = this.context;
+    if (service.kind !== 'process') return specFor(this.context, service, this.signal);
     const path = wantsPython(service) ? (await python(plan)).path : undefined;
     const because = await this.missing(service);
     return because === undefined ? fillSpec(service, snapshot(), plan.environment, path) : { because };

@@ -78,7 +78,14 @@ export async function openDemoStack(scope: Scope, demo: Demo, keep: boolean): Pr
     mayFetch: () => Promise.resolve(false),
     onFetchOutput: () => undefined,
   });
-  const stack = new Stack({ plan: demo.plan, launcher, postgres, logger: nullLogger, keep });
+  const stack = new Stack({
+    plan: demo.plan,
+    launcher,
+    postgres,
+    proxyProgram: join(dist, 'proxy.cjs'),
+    logger: nullLogger,
+    keep,
+  });
   const processes = new SeenProcesses();
   stack.onChange(({ services }) => {
     for (const { pid, supervisorPid } of services) processes.see(pid, supervisorPid);

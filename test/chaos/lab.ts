@@ -26,7 +26,7 @@ export interface Finished {
   readonly stderr: string;
 }
 
-export const SERVICES = ['postgres', 'api', 'orchestrator', 'worker'] as const;
+export const SERVICES = ['postgres', 'api', 'orchestrator', 'worker', 'proxy'] as const;
 export type Service = (typeof SERVICES)[number];
 
 /** What a user has in `.env.local`; no event may cost a byte of it. */

@@ -77,7 +77,7 @@ function socketViolations(lab: Lab, all: readonly Process[]): string[] {
     }
     const leases = open.filter(one => one.protocol === 'udp' && one.port === port && holder(one.inode) === supervisor);
     if (leases.length !== 1) found.push(`${id} has ${leases.length} leases of ${port}`);
-    if (id !== 'api' && id !== 'postgres') continue;
+    if (id !== 'api' && id !== 'postgres' && id !== 'proxy') continue;
     const tree = below(all, [supervisor]);
     const listeners = open.filter(one => one.protocol === 'tcp' && one.port === port);
     if (listeners.length === 0) found.push(`nobody listens on ${id}'s ${port}`);
@@ -109,7 +109,8 @@ function envFileViolations(lab: Lab): string[] {
   const values = parse(text);
   const port = (id: Service): string => String(lab.row(id)?.port);
   const expected: Record<string, string> = {
-    HELIX_API_URL: `http://127.0.0.1:${port('api')}`,
+    HELIX_API_URL: `http://127.0.0.1:${String(lab.row('proxy')?.port)}`,
+    HELIX_API_DIRECT_URL: `http://127.0.0.1:${port('api')}`,
     API_PORT: port('api'),
     ORCHESTRATOR_PORT: port('orchestrator'),
     WORKER_PORT: port('worker'),

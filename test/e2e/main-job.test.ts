@@ -46,7 +46,7 @@ describe('the main job, from the installed .vsix', () => {
     const { services } = await world.status(folder);
     assert.deepEqual(
       services.map(one => one.state),
-      ['healthy', 'healthy', 'healthy', 'healthy'],
+      ['healthy', 'healthy', 'healthy', 'healthy', 'healthy'],
     );
     const bands: Readonly<Record<string, readonly [number, number]>> = {
       api: [8000, 8099],
@@ -57,14 +57,16 @@ describe('the main job, from the installed .vsix', () => {
       const { port } = services.find(one => one.id === id)!;
       assert.ok(port! >= from && port! <= to && port !== 8080, `${id} on ${port}`);
     }
-    await workbench.terminals.waitForNames(['PostgreSQL', 'API', 'Orchestrator', 'Worker']);
+    await workbench.terminals.waitForNames(['PostgreSQL', 'API', 'Orchestrator', 'Worker', 'Proxy']);
     await shot('running');
   });
 
   it('publishes the very port that answers', async () => {
-    const { url, port } = await world.service(folder, 'api');
+    const { url: direct, port } = await world.service(folder, 'api');
+    const { url } = await world.service(folder, 'proxy');
     const variables = await envFile(folder);
     assert.equal(variables['HELIX_API_URL'], url);
+    assert.equal(variables['HELIX_API_DIRECT_URL'], direct);
     assert.equal(variables['API_PORT'], String(port));
     assert.equal((await workspaceSettings(folder))['helix.apiUrl'], url);
     const answer = await fetch(`${variables['HELIX_API_URL']}/api/v1/health`);
@@ -87,7 +89,8 @@ describe('the main job, from the installed .vsix', () => {
   });
 
   it('opens the page from the status bar, and a job submitted there comes out finished', async () => {
-    const { port } = await world.service(folder, 'api');
+    // The address that stays.
+    const { port } = await world.service(folder, 'proxy');
     await workbench.statusBar.click(/^API :/);
     const link = await workbench.waitForLink(new RegExp(`:${port}/|/proxy/${port}/`));
     assert.match(link.requested, new RegExp(`/proxy/${port}/`), 'the link did not go through asExternalUri');
@@ -115,7 +118,7 @@ describe('the main job, from the installed .vsix', () => {
   });
 
   it('opens the docs and copies the URL', async () => {
-    const { port, url } = await world.service(folder, 'api');
+    const { port, url } = await world.service(folder, 'proxy');
     await workbench.runCommand('HELIX: Open API docs');
     await workbench.waitForLink(new RegExp(`${port}/docs$`));
     await workbench.runCommand('HELIX: Copy URL');

@@ -44,7 +44,7 @@ describe('recovery in the editor', () => {
     await workbench.openView('HELIX');
     await workbench.tree.action('Worker', 'Restart service…');
     await waitFor('the restarted worker', async () => (await world.service(folder, 'worker')).restarts === 1);
-    assert.equal((await workspaceSettings(folder))['helix.apiUrl'], (await world.service(folder, 'api')).url);
+    assert.equal((await workspaceSettings(folder))['helix.apiUrl'], (await world.service(folder, 'proxy')).url);
   });
 
   it('a terminal is found by its process after a reload', async () => {

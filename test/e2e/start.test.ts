@@ -65,6 +65,7 @@ describe('npm start', () => {
     assert.match(output, /^api {2}healthy {2}http:\/\/127\.0\.0\.1:80\d\d$/m);
     assert.match(output, /^orchestrator {2}healthy {2}81\d\d$/m);
     assert.match(output, /^worker {2}healthy {2}82\d\d$/m);
+    assert.match(output, /^proxy {2}healthy {2}http:\/\/127\.0\.0\.1:83\d\d$/m);
     assert.doesNotMatch(output, /:8080$|:8000$/m);
     assert.ok(existsSync(screenshot));
     for (const pid of children)

@@ -10,7 +10,8 @@ import { api, run } from '../helix.ts';
 describe('a workspace of two folders', () => {
   const folders = (): readonly vscode.WorkspaceFolder[] => vscode.workspace.workspaceFolders!;
   const target = (index: number): { folder: string } => ({ folder: folders()[index]!.uri.toString() });
-  const service = async (index: number): Promise<ServiceSnapshot> => (await api()).stacks()[index]!.services[0]!;
+  const service = async (index: number, id?: string): Promise<ServiceSnapshot> =>
+    (await api()).stacks()[index]!.services.find(one => id === undefined || one.id === id)!;
   const setting = (index: number): string | undefined =>
     vscode.workspace.getConfiguration('helix', folders()[index]!.uri).inspect<string>('apiUrl')?.workspaceFolderValue;
 
@@ -26,7 +27,9 @@ describe('a workspace of two folders', () => {
     );
     const [one, two] = [await service(0), await service(1)];
     assert.notEqual(one.port, two.port);
-    for (const [index, { url }] of [one, two].entries()) {
+    const fronts = [await service(0, 'proxy'), await service(1, 'proxy')];
+    assert.notEqual(fronts[0]!.port, fronts[1]!.port);
+    for (const [index, { url }] of fronts.entries()) {
       assert.equal(setting(index), url);
       assert.equal(await (await fetch(url!)).text(), folders()[index]!.name);
       const env = await readFile(join(folders()[index]!.uri.fsPath, '.env.local'), 'utf8');
@@ -40,6 +43,6 @@ describe('a workspace of two folders', () => {
     assert.equal((await service(0)).state.kind, 'stopped');
     await waitFor('the first setting to be taken back', () => setting(0) === undefined);
     assert.equal((await service(1)).pid, pid);
-    assert.equal(setting(1), (await service(1)).url);
+    assert.equal(setting(1), (await service(1, 'proxy')).url);
   });
 });

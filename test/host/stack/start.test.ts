@@ -22,10 +22,11 @@ describe('HELIX: Start with dynamic ports', () => {
         ['api', 'healthy'],
         ['orchestrator', 'healthy'],
         ['worker', 'healthy'],
+        ['proxy', 'healthy'],
       ],
     );
     const bands = { api: 21_000, orchestrator: 21_100, worker: 21_200 };
-    for (const { id, port } of services) {
+    for (const { id, port } of services.filter(one => one.id !== 'proxy')) {
       const from = bands[id as unknown as keyof typeof bands];
       assert.ok(port! >= from && port! < from + 100, `${id} on ${port}`);
     }
@@ -35,13 +36,18 @@ describe('HELIX: Start with dynamic ports', () => {
 
   it('publishes the very port that answers, and takes it back on stop, leaving the rest of the files alone', async () => {
     await start();
-    const { url, port } = await service('api');
+    const [{ url: direct, port }, { url }] = [await service('api'), await service('proxy')];
     const answer = (await (await fetch(`${apiUrlSetting()}/api/v1/health`)).json()) as { pid: number };
     assert.equal(answer.pid, (await service('api')).pid);
     assert.equal(apiUrlSetting(), url);
     const text = await file('.env.local');
     assert.ok(text.startsWith('# mine\nSECRET="keep me"\n'), text);
-    for (const line of [`HELIX_API_URL=${url}`, `API_PORT=${port}`, `VITE_HELIX_API_URL=${url}`]) {
+    for (const line of [
+      `HELIX_API_URL=${url}`,
+      `HELIX_API_DIRECT_URL=${direct}`,
+      `API_PORT=${port}`,
+      `VITE_HELIX_API_URL=${url}`,
+    ]) {
       assert.ok(text.includes(`${line}\n`), `${line} is missing in ${text}`);
     }
     await run('helix.stopAll');

@@ -109,7 +109,11 @@ describe('helix-ports', function () {
     const status = await cli('status', '--json');
     assert.equal(status.code, 0, status.stderr);
     const { services } = JSON.parse(status.stdout) as { services: object[] };
-    assert.deepEqual(services, [{ id: 'api', state: 'stopped', port: null, url: null, pid: null, restarts: 0 }]);
+    const stopped = { state: 'stopped', port: null, url: null, pid: null, restarts: 0 };
+    assert.deepEqual(services, [
+      { id: 'api', ...stopped },
+      { id: 'proxy', ...stopped },
+    ]);
     const none = { code: 0, stdout: 'service,time,latencyMs,outcome,port,reason\n', stderr: '' };
     assert.deepEqual(await cli('history', '--csv'), none);
     const json = await cli('history', 'api', '--json');

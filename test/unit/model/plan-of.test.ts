@@ -225,7 +225,7 @@ describe('plan', () => {
   describe('for the proxy', () => {
     it('asks for none unless it is enabled, and then for the guide’s port', () => {
       const off = { enabled: false, engine: 'embedded', port: 8080, strict: false, drainMs: 30_000 };
-      assert.deepEqual(plan({ api: run }).proxy, { ...off, origins: [], watch: [] });
+      assert.deepEqual(plan({ api: run }).proxy, { ...off, origins: [], watch: [], nginxPath: '' });
       assert.equal(plan({ api: run }, {}, { proxy: { enabled: true } }).proxy.enabled, true);
     });
 
@@ -241,7 +241,7 @@ describe('plan', () => {
       } as const;
       const found = plan({ api: run, web: { ...run, port: 9000 } }, {}, { proxy });
       const { drainSeconds: _drainSeconds, ...rest } = proxy;
-      assert.deepEqual(found.proxy, { ...rest, drainMs: 1_500 });
+      assert.deepEqual(found.proxy, { ...rest, drainMs: 1_500, nginxPath: '' });
       assert.deepEqual(found.services[0]?.port, { kind: 'band', band: BANDS.api, except: [8050] });
     });
   });

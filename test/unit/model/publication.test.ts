@@ -25,7 +25,12 @@ describe('publication', () => {
       'of the API',
       [up('api', 8023)],
       {},
-      { HELIX_API_URL: 'http://127.0.0.1:8023', API_HOST: '127.0.0.1', API_PORT: '8023' },
+      {
+        HELIX_API_URL: 'http://127.0.0.1:8023',
+        HELIX_API_DIRECT_URL: 'http://127.0.0.1:8023',
+        API_HOST: '127.0.0.1',
+        API_PORT: '8023',
+      },
     ],
     [
       'of a whole HELIX',
@@ -38,6 +43,7 @@ describe('publication', () => {
         API_PORT: '8023',
         API_HOST: '127.0.0.1',
         HELIX_API_URL: 'http://127.0.0.1:8023',
+        HELIX_API_DIRECT_URL: 'http://127.0.0.1:8023',
       },
     ],
     [
@@ -50,7 +56,12 @@ describe('publication', () => {
       'of an API on every address: as it is called, and as it listens',
       [up('api', 8023, { host: '0.0.0.0' })],
       {},
-      { HELIX_API_URL: 'http://127.0.0.1:8023', API_HOST: '0.0.0.0', API_PORT: '8023' },
+      {
+        HELIX_API_URL: 'http://127.0.0.1:8023',
+        HELIX_API_DIRECT_URL: 'http://127.0.0.1:8023',
+        API_HOST: '0.0.0.0',
+        API_PORT: '8023',
+      },
     ],
     ['of services that HELIX has no name for', [up('other', 9000)], {}, {}],
     [
@@ -63,8 +74,27 @@ describe('publication', () => {
       'under further names, without those whose services are not up',
       [up('api', 8023), service('other', { port: 9000 })],
       { BOTH: '${url:api} ${url:other}', NOBODY: '${port:nobody}' },
-      { HELIX_API_URL: 'http://127.0.0.1:8023', API_HOST: '127.0.0.1', API_PORT: '8023' },
+      {
+        HELIX_API_URL: 'http://127.0.0.1:8023',
+        HELIX_API_DIRECT_URL: 'http://127.0.0.1:8023',
+        API_HOST: '127.0.0.1',
+        API_PORT: '8023',
+      },
     ],
+    [
+      'of an API behind a proxy: the address that stays, and its own',
+      [up('api', 8023), up('proxy', 8312)],
+      { VITE_API: '${url:api}', PORT: '${port:api}' },
+      {
+        HELIX_API_URL: 'http://127.0.0.1:8312',
+        HELIX_API_DIRECT_URL: 'http://127.0.0.1:8023',
+        API_HOST: '127.0.0.1',
+        API_PORT: '8023',
+        VITE_API: 'http://127.0.0.1:8312',
+        PORT: '8023',
+      },
+    ],
+    ['of a proxy without an API', [up('proxy', 8312)], {}, {}],
     [
       'under a name of ours that the user gives another value',
       [up('worker', 1)],

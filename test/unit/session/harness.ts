@@ -132,6 +132,7 @@ export class World {
         drainMs: 1_000,
         origins: [],
         watch: [],
+        nginxPath: '',
       },
     };
   }
@@ -149,6 +150,7 @@ export class World {
       plan: this.plan(),
       launcher: { launch: (service, args) => this.launch(service.id, args) },
       postgres: options.postgres ?? noPostgres,
+      proxyProgram: join(dist, 'proxy.cjs'),
       logger,
       keep: options.keep ?? false,
     });
