@@ -1,3 +1,4 @@
+import { delay } from '../base/async.ts';
 import type { PlannedService } from '../model/plan.ts';
 import { isRunning, type ServiceId } from '../model/service.ts';
 import { isClaimed } from '../run/claim.ts';
@@ -7,6 +8,8 @@ import type { StopOutcome } from './outcomes.ts';
 import type { StackContext } from './start-run.ts';
 
 const LEFTOVER_STOP_MS = 5_000;
+const CLIENT_LOOKS = 6;
+const CLIENT_LOOK_MS = 200;
 
 /** Stops the services that have a supervisor, dependents first, and ends their supervisors. */
 export async function stopPresent(context: StackContext, only: readonly ServiceId[] | undefined): Promise<StopOutcome> {
@@ -36,11 +39,20 @@ export async function stopPresent(context: StackContext, only: readonly ServiceI
 async function stopOne(context: StackContext, service: PlannedService): Promise<string | undefined> {
   const snapshot = context.roster.get(service.id)?.snapshot;
   if (service.kind === 'postgres' && snapshot && !snapshot.external && isRunning(snapshot.state)) {
-    const others = await context.postgres.otherClients(service, context.plan).catch(() => 0);
+    const others = await lastingClients(() => context.postgres.otherClients(service, context.plan).catch(() => 0));
     if (others > 0) return `${others} other client${others === 1 ? ' is' : 's are'} connected to it`;
   }
   await exit(context, service.id);
   return undefined;
+}
+
+/** A process that has just ended, such as a dependent that was stopped, is counted for a moment still. */
+async function lastingClients(count: () => Promise<number>): Promise<number> {
+  for (let looks = 1; ; looks++) {
+    const clients = await count();
+    if (clients === 0 || looks === CLIENT_LOOKS) return clients;
+    await delay(CLIENT_LOOK_MS);
+  }
 }
 
 /** Has the supervisor stop its service and end, and waits until it is gone. */

@@ -396,6 +396,20 @@ describe('stack', function () {
     });
   });
 
+  it('stops a database whose last client is just going', async () => {
+    let clients = 3;
+    const postgres: PostgresProvider = {
+      prepare: service => Promise.resolve(specOf(service)),
+      isReusable: () => Promise.resolve(false),
+      otherClients: () => Promise.resolve(--clients),
+    };
+    world.service('db', { changes: { kind: 'postgres' } });
+    const stack = world.stack({ postgres });
+    await stack.start();
+    assert.deepEqual(await stack.stop(), { left: [] });
+    await world.untilSupervisors(0);
+  });
+
   describe('restart', () => {
     it('of one service gives it another process on the same port, seen by every client', async () => {
       const db = world.service('db');
