@@ -5,6 +5,8 @@ import { discovery } from './discovery.ts';
 import { find } from './find.ts';
 import { lease } from './lease.ts';
 import { describeLoad, describeMachine } from './machine.ts';
+import { proxy } from './proxy.ts';
+import { proxyMemory } from './proxy-memory.ts';
 import { races } from './races.ts';
 import { recovery } from './recovery.ts';
 import { Scope } from './scope.ts';
@@ -15,7 +17,7 @@ import { start } from './start.ts';
  * stdout, progress on stderr. Nothing here passes or fails by a time.
  */
 
-const benches: readonly Bench[] = [lease, find, activation, start, recovery, races, discovery];
+const benches: readonly Bench[] = [lease, find, activation, start, recovery, races, discovery, proxy, proxyMemory];
 
 async function main(scope: Scope): Promise<number> {
   const { values, positionals } = parseArgs({
