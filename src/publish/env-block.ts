@@ -16,6 +16,8 @@ const END_MARK = /^# <<< HELIX Dynamic Ports\b/;
 const LINE_END = /(?:\r\n|\n|\r)$/;
 /** UTF-8's byte order mark, read as latin1. */
 const BOM = '\xef\xbb\xbf';
+/** Far more than any file has stray marks that hide one another. */
+const MAX_PASSES = 50;
 
 export interface BlockResult {
   readonly content: Buffer;
@@ -32,6 +34,18 @@ export interface BlockResult {
  * @throws {UserError} for a name or a value that readers of env files would not agree on
  */
 export function applyBlock(content: Buffer | undefined, values: ReadonlyMap<string, string>): BlockResult {
+  let result = applyOnce(content, values);
+  // Where a stray mark goes, its neighbours meet, and can be another mark, line end or byte order mark together. So it
+  // is done until nothing changes any more, which for a file without damage is at once.
+  for (let left = MAX_PASSES; left > 0; left--) {
+    const again = applyOnce(result.content, values);
+    if (again.content.equals(result.content)) break;
+    result = again;
+  }
+  return result;
+}
+
+function applyOnce(content: Buffer | undefined, values: ReadonlyMap<string, string>): BlockResult {
   const original = content ?? Buffer.alloc(0);
   const file = split(original, values);
   const shadowed = namesSetIn(file.before + file.after).filter(name => values.has(name));

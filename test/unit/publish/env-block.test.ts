@@ -116,6 +116,17 @@ describe('env block', () => {
     const values = fc.array(fc.tuple(name, safeValue), { maxLength: 4 }).map(entries => new Map(entries));
     const hasNoMarks = (bytes: Buffer): boolean => !/[<>]{3} HELIX/.test(bytes.toString('latin1'));
 
+    it('has no line end made of two where a stray mark between them goes', () => {
+      const once = applyBlock(Buffer.from(`${BEGIN}\r${BEGIN}\n\nX=1\r`), new Map([['A', '']])).content;
+      assert.deepEqual(applyBlock(once, new Map([['A', '']])).content, once);
+      assert.ok(once.toString().endsWith('\nX=1\r'));
+    });
+
+    it('has no mark come to light where a stray one above it goes', () => {
+      const once = applyBlock(Buffer.from(`${BEGIN}\n\xef\xbb\xbf${BEGIN}\n${BEGIN}\n${END}\n`, 'latin1'), new Map());
+      assert.deepEqual(applyBlock(once.content, new Map()).content, once.content);
+    });
+
     it('twice is the same as once, and taking it back the same as never', () => {
       fc.assert(
         fc.property(content, values, values, (bytes, first, second) => {
