@@ -6,6 +6,7 @@ import type { Plan } from '../model/plan.ts';
 import { type ServiceId, type ServiceSnapshot } from '../model/service.ts';
 import { claim } from '../run/claim.ts';
 import { installAdvice, installText } from '../session/missing-packages.ts';
+import { ignoreAdvice } from '../session/ignore-advice.ts';
 import { progressText } from '../session/progress-text.ts';
 import { pythonOf } from '../session/python.ts';
 import type { Stack } from '../session/stack.ts';
@@ -28,6 +29,8 @@ export async function start(context: CliContext): Promise<number> {
   for (const service of stack.snapshot.services) showOnceHealthy(context, service, shown);
   const outcome = await stack.start({ signal: interrupted.signal, onProgress: progressTo(context) });
   const code = await conclude(context, stack, outcome);
+  const advice = code === EXIT.ok ? await ignoreAdvice(stack.dir, stack.plan.publish.envFile) : undefined;
+  if (advice) context.err(`${advice} Add it to .gitignore.`);
   if (code === EXIT.ok && !context.options.detach) return foreground(context, stack, interrupted);
   subscription.dispose();
   stack.dispose();

@@ -45,6 +45,7 @@ export class FolderStack implements Disposable {
   private readonly settings: SettingsPublisher;
   private readonly terminalEnvironment: TerminalEnvironment;
   private readonly problems = new Map<string, string>();
+  private hasLookedAtGit = false;
 
   readonly onChange = this.changed.event;
 
@@ -114,6 +115,15 @@ export class FolderStack implements Disposable {
       this.settings.publish(plan.publish.settings ? own.get('HELIX_API_URL') : undefined),
     );
     await this.attempt('terminals', () => Promise.resolve(this.terminalEnvironment.publish(own)));
+    if (values.size > 0) await this.adviseOnGit(plan.publish.envFile);
+  }
+
+  /** Looked at once in a window, and said once in a workspace. */
+  private async adviseOnGit(envFile: string | undefined): Promise<void> {
+    if (envFile === undefined || this.hasLookedAtGit) return;
+    this.hasLookedAtGit = true;
+    const { offerToIgnore } = await import('./ignore-offer.ts');
+    await offerToIgnore({ dir: this.stack.dir, envFile, onError: message => this.options.onPublishProblem(message) });
   }
 
   /** One target that cannot be written does not keep the others from being right. */

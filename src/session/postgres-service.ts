@@ -47,6 +47,7 @@ export function postgresService(options: PostgresServiceOptions): PostgresProvid
         signal,
         describeHolder: async port => (await describeUse([port])).get(port),
       });
+      if (resolution.kind === 'start' || resolution.kind === 'fetch') assertMayStart(plan, config);
       switch (resolution.kind) {
         case 'reuse':
           if (config.initSql !== undefined) await initialiseDatabase(config, config.initSql);
@@ -78,6 +79,24 @@ export function postgresService(options: PostgresServiceOptions): PostgresProvid
     },
     otherClients: (service, plan) => countForeignClients(configOf(service, plan, options)),
   };
+}
+
+/**
+ * `external` is the user's word that none is to be started here. A container is the user's own as well, as in the
+ * guide's mixed mode: it is reused, and this is the command that makes it, with its data in a volume of its name.
+ */
+function assertMayStart({ postgres }: Plan, { host, port, database, user }: PostgresConfig): void {
+  const missing = `No PostgreSQL answers at ${host}:${port}`;
+  if (postgres.engine === 'external') {
+    throw new UserError(`${missing}, and "engine": "external" lets none be started here. Start yours, or set "auto".`);
+  }
+  if (postgres.engine !== 'docker') return;
+  const name = `helix-postgres-${port}`;
+  throw new UserError(
+    `${missing}. Start its container: docker run -d --name ${name} -e POSTGRES_USER=${user} -e POSTGRES_DB=${database} ` +
+      `-e POSTGRES_PASSWORD -p 127.0.0.1:${port}:5432 -v ${name}:/var/lib/postgresql/data postgres:13 ` +
+      '(with POSTGRES_PASSWORD of .env in the environment), or set "engine": "auto".',
+  );
 }
 
 const configOf = (service: PlannedService, plan: Plan, options: PostgresServiceOptions): PostgresConfig =>

@@ -7,6 +7,8 @@ import type { PostgresConfig } from '../../../src/postgres/config.ts';
 import { createDatabase, initialiseDatabase } from '../../../src/postgres/initialise.ts';
 import { tryCredentials, withClient } from '../../../src/postgres/probe.ts';
 import { resolvePostgres } from '../../../src/postgres/resolve.ts';
+import { loadPlan } from '../../../src/session/load-plan.ts';
+import { postgresService } from '../../../src/session/postgres-service.ts';
 import { Cleanup, engineOrSkip, skip } from './harness.ts';
 
 const run = promisify(execFile);
@@ -100,6 +102,33 @@ describe('a database of HELIX', function () {
       /other could not be created: permission denied.*CREATE DATABASE "other" OWNER "small", or set POSTGRES_PORT/,
     );
   });
+
+  for (const [engine, advice] of [
+    ['external', /No PostgreSQL answers at .*"external" lets none be started here/],
+    ['docker', /docker run -d .*-e POSTGRES_PASSWORD -p 127\.0\.0\.1:\d+:5432 -v helix-postgres-\d+:/],
+  ] as const) {
+    it(`is not made by another engine when ${engine} is asked for`, async () => {
+      const workspace = await everyTime.folder();
+      const { port } = await everyTime.config();
+      const file = { services: { postgres: { type: 'postgres', port } }, postgres: { engine } };
+      await writeFile(join(workspace, 'helix.config.json'), JSON.stringify(file));
+      const plan = await loadPlan(workspace, undefined, { POSTGRES_PASSWORD: 'secret' });
+      const provider = postgresService({
+        program: '',
+        embeddedRoots: [workspace],
+        mayFetch: () => Promise.resolve(false),
+        onFetchOutput: () => undefined,
+      });
+      await assert.rejects(
+        provider.prepare(plan!.services[0]!, plan!, new AbortController().signal),
+        (error: Error) => {
+          assert.match(error.message, advice);
+          assert.doesNotMatch(error.message, /secret/);
+          return true;
+        },
+      );
+    });
+  }
 
   it('is not looked for on a server that is too old', async () => {
     const major = parseInt(((await tryCredentials(config)) as { version: string }).version, 10);
