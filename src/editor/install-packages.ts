@@ -4,11 +4,32 @@ import type { ServiceFailure } from '../session/outcomes.ts';
 import type { FolderStack } from './folder-stack.ts';
 import { COMMANDS } from './ids.ts';
 
-/** How a failed service of this folder gets the packages that it misses. */
-export const adviceFor = (
+/** An installation, and the failures that it puts right. */
+interface Install {
+  readonly advice: InstallAdvice;
+  readonly modules: readonly string[];
+  readonly failures: readonly ServiceFailure[];
+}
+
+/** How failed services of this folder get the packages that they miss; those that miss none are left out. */
+export async function installsFor(
   owner: FolderStack,
-  { service, problem }: ServiceFailure,
-): Promise<InstallAdvice | undefined> => installAdvice({ id: service.id, problem }, owner.stack.plan, owner.python);
+  failures: readonly ServiceFailure[],
+): Promise<readonly Install[]> {
+  const installs = new Map<string, Install>();
+  for (const failure of failures) {
+    const { service, problem } = failure;
+    const advice = await installAdvice({ id: service.id, problem }, owner.stack.plan, owner.python);
+    if (!advice) continue;
+    const before = installs.get(advice.text);
+    installs.set(advice.text, {
+      advice,
+      modules: [...new Set([...(before?.modules ?? []), advice.module])],
+      failures: [...(before?.failures ?? []), failure],
+    });
+  }
+  return [...installs.values()];
+}
 
 /** Installs in a terminal, command after command, and offers the start once all of them went well. */
 export async function installPackages(owner: FolderStack, advice: InstallAdvice): Promise<void> {

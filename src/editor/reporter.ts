@@ -3,7 +3,7 @@ import { UserError } from '../base/errors.ts';
 import type { Logger } from '../base/logger.ts';
 import { exposureNote } from '../model/host.ts';
 import { missingModule } from '../model/python.ts';
-import type { StackSnapshot } from '../model/service.ts';
+import type { ServiceSnapshot, StackSnapshot } from '../model/service.ts';
 import type { ServiceFailure, StartOutcome, StopOutcome } from '../session/stack.ts';
 import type { FolderStack } from './folder-stack.ts';
 import { refOf } from './hover.ts';
@@ -23,7 +23,7 @@ export class Reporter {
   showStart(owner: FolderStack, outcome: StartOutcome): void {
     switch (outcome.kind) {
       case 'failed':
-        for (const failure of outcome.failures) void this.showFailure(owner, failure);
+        void this.showFailures(owner, outcome.failures);
         return;
       case 'alreadyRunning':
         vscode.window.setStatusBarMessage(`$(check) ${vscode.l10n.t('HELIX is running already')}`, 4000);
@@ -77,10 +77,39 @@ export class Reporter {
     }
   }
 
-  private async showFailure(owner: FolderStack, failure: ServiceFailure): Promise<void> {
-    const { service, problem, skipped } = failure;
-    const lines = problem.lastLines.map(line => `    ${line}`).join('\n');
-    this.logger.error(`${service.label} failed: ${problem.message}${lines ? `\n${lines}` : ''}`);
+  private async showFailures(owner: FolderStack, failures: readonly ServiceFailure[]): Promise<void> {
+    for (const { service, problem } of failures) {
+      const lines = problem.lastLines.map(line => `    ${line}`).join('\n');
+      this.logger.error(`${service.label} failed: ${problem.message}${lines ? `\n${lines}` : ''}`);
+    }
+    const missing = failures.filter(one => missingModule(one.problem.lastLines) !== undefined);
+    const told = missing.length > 0 ? await this.showMissing(owner, missing) : [];
+    for (const failure of failures) if (!told.includes(failure)) this.showFailure(owner, failure);
+  }
+
+  /** One message for all that one installation puts right; answers whom it speaks for. Loaded when it is needed. */
+  private async showMissing(
+    owner: FolderStack,
+    failures: readonly ServiceFailure[],
+  ): Promise<readonly ServiceFailure[]> {
+    const { installsFor, installPackages } = await import('./install-packages.ts');
+    const installs = await installsFor(owner, failures);
+    for (const { advice, modules, failures: together } of installs) {
+      const skipped = [...new Set(together.flatMap(one => one.skipped))];
+      const words = [
+        `${together.map(one => one.service.label).join(', ')} failed: Python misses ${modules.join(', ')}.`,
+        ...(skipped.length > 0 ? [`Not started because of it: ${skipped.join(', ')}.`] : []),
+        vscode.l10n.t('To install what the project needs: {0}', advice.text),
+      ];
+      this.show('error', words.join(' '), [
+        { title: vscode.l10n.t('Install'), run: () => installPackages(owner, advice) },
+        ...this.usualButtons(owner, together[0]!.service),
+      ]);
+    }
+    return installs.flatMap(install => install.failures);
+  }
+
+  private showFailure(owner: FolderStack, { service, problem, skipped }: ServiceFailure): void {
     const last = problem.lastLines.at(-1);
     const words = [
       `${service.label} failed: ${problem.message}`,
@@ -89,30 +118,16 @@ export class Reporter {
         : []),
       ...(skipped.length > 0 ? [`Not started because of it: ${skipped.join(', ')}.`] : []),
     ];
+    this.show('error', words.join(' '), this.usualButtons(owner, service));
+  }
+
+  private usualButtons(owner: FolderStack, service: ServiceSnapshot): readonly Button[] {
     const ref = refOf(owner, service);
-    const install = await this.installButton(owner, failure);
-    if (install) words.push(install.words);
-    this.show('error', words.join(' '), [
-      ...(install ? [install.button] : []),
+    return [
       { title: vscode.l10n.t('Show terminal'), run: () => command(COMMANDS.showTerminal, ref) },
       { title: vscode.l10n.t('Show log'), run: () => command(COMMANDS.showLog) },
       { title: vscode.l10n.t('Try again'), run: () => command(COMMANDS.start, { folder: ref.folder }) },
-    ]);
-  }
-
-  /** For a Python service that misses a package. Loaded when there is one. */
-  private async installButton(
-    owner: FolderStack,
-    failure: ServiceFailure,
-  ): Promise<{ readonly words: string; readonly button: Button } | undefined> {
-    if (missingModule(failure.problem.lastLines) === undefined) return undefined;
-    const { adviceFor, installPackages } = await import('./install-packages.ts');
-    const advice = await adviceFor(owner, failure);
-    if (!advice) return undefined;
-    return {
-      words: vscode.l10n.t('To install what the project needs: {0}', advice.text),
-      button: { title: vscode.l10n.t('Install'), run: () => installPackages(owner, advice) },
-    };
+    ];
   }
 
   private show(severity: 'error' | 'warning', message: string, buttons: readonly Button[]): void {

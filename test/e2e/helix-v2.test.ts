@@ -36,7 +36,7 @@ describe('a HELIX v2.0 checkout in the editor', () => {
 
   it('says which package the selected Python misses, and installs it in a terminal', async () => {
     await workbench.runCommand('HELIX: Start with dynamic ports');
-    const failed = /API failed.*No module named uvicorn.*To install/;
+    const failed = /API, .*failed: Python misses uvicorn, asyncpg\. .*To install/;
     const { message } = await workbench.notifications.waitFor(failed);
     assert.ok(message.includes(`${selected} -m pip install -r requirements.txt`), message);
     await workbench.notifications.click(failed, 'Install');
@@ -53,11 +53,11 @@ describe('a HELIX v2.0 checkout in the editor', () => {
   });
 
   it('publishes what answers: health, docs, and a job that goes through', async () => {
-    const { url, port } = await world.service(folder, 'api');
+    const { port } = await world.service(folder, 'api');
     const variables = await envFile(folder);
-    assert.equal(variables['HELIX_API_URL'], url);
+    const url = variables['HELIX_API_URL'];
     assert.equal(variables['API_PORT'], String(port));
-    assert.equal((await workspaceSettings(folder))['helix.apiUrl'], url);
+    await waitFor('the settings', async () => (await workspaceSettings(folder))['helix.apiUrl'] === url);
     const health = (await (await fetch(`${url}/api/v1/health`)).json()) as { status: string };
     assert.equal(health.status, 'healthy');
     assert.match(await (await fetch(`${url}/docs`)).text(), /<title>HELIX - Swagger UI<\/title>/);
@@ -73,7 +73,7 @@ describe('a HELIX v2.0 checkout in the editor', () => {
       return shown.includes('API_PORT=') && shown;
     });
     assert.match(text, new RegExp(`API_PORT=${port} +# allocated`));
-    assert.match(text, new RegExp(`ALLOWED_ORIGINS=\\S+http://127\\.0\\.0\\.1:${port} +# allocated`));
+    assert.match(text, new RegExp(`ALLOWED_ORIGINS=\\S+http://127\\.0\\.0\\.1:${port}\\b\\S* +# allocated`));
     assert.match(text, /POSTGRES_DB=helix +# \.env line \d+/);
     assert.ok(!text.includes('not-to-be-seen'));
   });

@@ -101,6 +101,7 @@ describe('a HELIX v2.0 checkout', function () {
           'api  healthy  http://127.0.0.1:PORT',
           'orchestrator  healthy  PORT',
           'postgres  healthy  PORT',
+          'proxy  healthy  http://127.0.0.1:PORT',
           'worker  healthy  PORT',
         ],
       );
@@ -121,8 +122,9 @@ describe('a HELIX v2.0 checkout', function () {
 
     it('publishes every port in .env.local', async () => {
       const variables = await checkout.variables();
-      const { url } = await checkout.service('api');
-      assert.equal(variables['HELIX_API_URL'], url);
+      // The address that stays, whatever the API's own port.
+      assert.equal(variables['HELIX_API_URL'], (await checkout.service('proxy')).url);
+      assert.equal((await fetch(`${variables['HELIX_API_URL']}/api/v1/health`)).status, 200);
       assert.equal(variables['API_HOST'], '0.0.0.0');
       for (const [id, name] of [
         ['api', 'API_PORT'],
@@ -149,7 +151,10 @@ describe('a HELIX v2.0 checkout', function () {
       assert.equal(stderr, '');
       for (const line of [
         new RegExp(`^API_PORT=${port} +# allocated$`, 'm'),
-        new RegExp(`^ALLOWED_ORIGINS=http://localhost:3000,\\S*http://127\\.0\\.0\\.1:${port} +# allocated$`, 'm'),
+        new RegExp(
+          `^ALLOWED_ORIGINS=http://localhost:3000,\\S*http://127\\.0\\.0\\.1:${port}\\b\\S* +# allocated$`,
+          'm',
+        ),
         /^API_HOST=0\.0\.0\.0 +# \.env line \d+$/m,
         /^POSTGRES_PASSWORD=\*+ +# \.env line \d+$/m,
         /^GEMINI_API_KEY=\*+ +# \.env line \d+$/m,
@@ -159,10 +164,7 @@ describe('a HELIX v2.0 checkout', function () {
         assert.match(stdout, line);
       assert.doesNotMatch(stdout, /not-to-be-seen|helix_secure/);
       const all = JSON.parse((await checkout.cli('env', '-e', '--json')).stdout) as { service: string }[];
-      assert.deepEqual(
-        all.map(one => one.service),
-        ['postgres', 'api', 'orchestrator', 'worker'],
-      );
+      assert.deepEqual(all.map(one => one.service).sort(), ['api', 'orchestrator', 'postgres', 'proxy', 'worker']);
     });
 
     it('restarts on the same port', async () => {

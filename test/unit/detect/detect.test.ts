@@ -6,6 +6,7 @@ import { DETECTED, detect } from '../../../src/detect/detect.ts';
 import { UserError } from '../../../src/base/errors.ts';
 import { CHECKOUT_FILES } from '../../../src/model/checkout.ts';
 import { parseConfig } from '../../../src/model/config.ts';
+import { toServiceId } from '../../../src/model/service.ts';
 import { DEFAULT_PLAN_SETTINGS, loadPlan, loadPlans } from '../../../src/session/load-plan.ts';
 
 describe('detection of a HELIX v2.0 checkout', () => {
@@ -34,7 +35,9 @@ describe('detection of a HELIX v2.0 checkout', () => {
     assert.equal(plan?.source, DETECTED);
     assert.equal(plan.workspace, root);
     assert.deepEqual(
-      plan.services.map(one => [one.id, one.port.kind, one.readiness.kind, one.cwd]),
+      plan.services
+        .filter(one => one.kind !== 'proxy')
+        .map(one => [one.id, one.port.kind, one.readiness.kind, one.cwd]),
       [
         ['postgres', 'fixed', 'postgres', root],
         ['api', 'band', 'http', root],
@@ -74,7 +77,7 @@ describe('detection of a HELIX v2.0 checkout', () => {
   it('leaves out what the checkout does not have', async () => {
     await put(CHECKOUT_FILES.api, CHECKOUT_FILES.worker);
     assert.deepEqual(
-      (await load())?.services.map(one => one.id),
+      (await load())?.services.map(one => one.id).filter(id => id !== toServiceId('proxy')),
       ['postgres', 'api', 'worker'],
     );
   });
