@@ -243,7 +243,7 @@ describe('doctor', function () {
 
   describe('the proxy’s port', () => {
     it('free, or nobody’s business', async () => {
-      await configure({ services: { api } });
+      await configure({ services: { api }, proxy: { enabled: false } });
       assert.deepEqual(await found('proxy-port'), []);
       await configure({ services: { api }, proxy: { enabled: true, port: (await freeBand(1)).from } });
       assert.equal((await only('proxy-port')).severity, 'ok');
