@@ -5,7 +5,9 @@ import { mkdir, readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { FAULT_VARIABLE, type FaultPoint } from '../../../src/base/fault.ts';
 import type { Logger } from '../../../src/base/logger.ts';
-import type { Plan, PlannedService } from '../../../src/model/plan.ts';
+import { PROXY_ID, withFront } from '../../../src/model/front.ts';
+import type { Plan, PlannedService, ProxyPlan } from '../../../src/model/plan.ts';
+import { withReplicas } from '../../../src/model/replicas.ts';
 import type { Band } from '../../../src/model/port.ts';
 import { PROXY_PORT } from '../../../src/model/defaults.ts';
 import { DEFAULT_RESTART } from '../../../src/model/restart-policy.ts';
@@ -90,6 +92,14 @@ export class World {
     return stackDir(this.workspace);
   }
 
+  readonly proxy = PROXY_ID;
+  private fronted: Partial<ProxyPlan> | undefined;
+
+  /** The plan gets a proxy, on a port of this test's own. */
+  front(proxy: Partial<ProxyPlan> = {}): void {
+    this.fronted = { enabled: true, port: this.band.to, drainMs: 120_000, ...proxy };
+  }
+
   /** Adds a service to the plan; dependencies first. */
   service(name: string, options: ServiceOptions = {}): ServiceId {
     const id = toServiceId(name);
@@ -117,7 +127,7 @@ export class World {
   }
 
   plan(): Plan {
-    return {
+    const plan: Plan = {
       workspace: this.workspace,
       source: 'helix.config.json',
       services: [...this.planned],
@@ -133,8 +143,10 @@ export class World {
         origins: [],
         watch: [],
         nginxPath: '',
+        ...this.fronted,
       },
     };
+    return withReplicas(withFront(plan));
   }
 
   /** One more client. */

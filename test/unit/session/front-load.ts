@@ -1,0 +1,121 @@
+import { Agent, request } from 'node:http';
+
+/** An API that answers GET, POST and a stream of events, and ends in order: what it is answering is answered. */
+export const FRONTED_API = `
+  const server = require('node:http').createServer((request, response) => {
+    if (request.url === '/stream') {
+      response.writeHead(200, { 'content-type': 'text/event-stream' });
+      let left = 15;
+      const timer = setInterval(() => {
+        if (left-- > 0) return response.write('data: ' + process.pid + '\\n\\n');
+        clearInterval(timer);
+        response.end('data: end\\n\\n');
+      }, 20);
+      return;
+    }
+    let body = '';
+    request.on('data', chunk => (body += chunk));
+    request.on('end', () => response.end(JSON.stringify({ status: 'ok', pid: process.pid, body })));
+  });
+  process.on('SIGINT', () => { server.close(() => process.exit(0)); server.closeIdleConnections(); });
+  server.listen(Number(process.env.PORT), '127.0.0.1');
+`;
+
+export interface LoadOptions {
+  readonly port: number;
+  /**
+   * A server may close an idle connection at any moment (RFC 9112, 9.3.1), as nginx does with all of them when it takes
+   * a new configuration. A client then sends an idempotent request once more, and none but those on a connection that
+   * was idle before.
+   */
+  readonly closesIdle: boolean;
+}
+
+/** Clients that ask without a pause until they are told to end, and what they saw. */
+export class Load {
+  answered = 0;
+  posted = 0;
+  streams = 0;
+  readonly failures: string[] = [];
+  readonly pids = new Set<number>();
+  private readonly agent = new Agent({ keepAlive: true, maxSockets: 6 });
+  private isOver = false;
+  private readonly clients: Promise<void>[];
+
+  constructor(private readonly options: LoadOptions) {
+    const client = (run: () => Promise<void>): Promise<void> => this.repeat(run);
+    this.clients = [
+      client(() => this.get()),
+      client(() => this.get()),
+      client(() => this.post()),
+      client(() => this.stream()),
+    ];
+  }
+
+  async end(): Promise<void> {
+    this.isOver = true;
+    await Promise.all(this.clients);
+    this.agent.destroy();
+  }
+
+  private async repeat(run: () => Promise<void>): Promise<void> {
+    while (!this.isOver) {
+      await run().catch((error: unknown) => this.failures.push(String(error)));
+      // Small on purpose: there are others on this machine.
+      await new Promise(resolve => setTimeout(resolve, 5));
+    }
+  }
+
+  private async get(): Promise<void> {
+    this.take(await this.ask('GET', '/work'));
+    this.answered++;
+  }
+
+  private async post(): Promise<void> {
+    const body = `body ${this.posted}`;
+    const answer = this.take(await this.ask('POST', '/work', body));
+    if (answer.body !== body) throw new Error(`POST came back with ${JSON.stringify(answer.body)}`);
+    this.posted++;
+  }
+
+  private async stream(): Promise<void> {
+    const text = await this.ask('GET', '/stream');
+    const events = text.split('\n\n').filter(Boolean);
+    if (events.length !== 16 || events.at(-1) !== 'data: end')
+      throw new Error(`a stream ended after ${events.length} events`);
+    if (new Set(events.slice(0, -1)).size !== 1) throw new Error('a stream came from two processes');
+    this.streams++;
+  }
+
+  private take(text: string): { readonly pid: number; readonly body: string } {
+    const answer = JSON.parse(text) as { pid: number; body: string };
+    this.pids.add(answer.pid);
+    return answer;
+  }
+
+  private ask(method: string, path: string, body?: string, isAgain = false): Promise<string> {
+    const { port, closesIdle } = this.options;
+    // Nobody may send a POST again: where idle connections are closed it has one of its own, as has a second try.
+    const agent = isAgain || (closesIdle && method === 'POST') ? false : this.agent;
+    return new Promise((resolve, reject) => {
+      const sent = request({ host: '127.0.0.1', port, method, path, agent }, response => {
+        let text = '';
+        response.setEncoding('utf8');
+        response.on('data', (chunk: string) => (text += chunk));
+        response.on('error', error => reject(new Error(`${method} ${path}, in its answer: ${error.message}`)));
+        response.on('end', () => {
+          if (response.statusCode === 200) resolve(text);
+          else reject(new Error(`${method} ${path}: ${response.statusCode} ${text.slice(0, 200)}`));
+        });
+      });
+      let isAnswered = false;
+      sent.on('response', () => (isAnswered = true));
+      sent.on('error', error => {
+        const mayRepeat = closesIdle && method === 'GET' && sent.reusedSocket && !isAnswered && !isAgain;
+        if (mayRepeat) this.ask(method, path, body, true).then(resolve, reject);
+        else reject(new Error(`${method} ${path}: ${error.message}`));
+      });
+      sent.end(body);
+    });
+  }
+}

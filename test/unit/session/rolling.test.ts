@@ -1,0 +1,147 @@
+import { strict as assert } from 'node:assert';
+import type { ProxyPlan } from '../../../src/model/plan.ts';
+import type { ServiceId } from '../../../src/model/service.ts';
+import type { Stack } from '../../../src/session/stack.ts';
+import { nginxForTests } from '../../support/nginx.ts';
+import { waitFor } from '../../support/wait.ts';
+import { Cleanup } from '../run/harness.ts';
+import { FRONTED_API, Load } from './front-load.ts';
+import { snapshotOf, until, untilState, World } from './harness.ts';
+
+const ROUNDS = 20;
+
+describe('the stable front', function () {
+  this.timeout(600_000);
+  const cleanup = new Cleanup();
+  let world: World;
+
+  beforeEach(async () => {
+    world = await World.make(cleanup);
+  });
+
+  afterEach(() => cleanup.run());
+
+  async function started(
+    proxy: Partial<ProxyPlan> = {},
+    replicas = 1,
+  ): Promise<{ stack: Stack; api: ServiceId; load: Load }> {
+    const api = world.service('api', { changes: { command: [process.execPath, '-e', FRONTED_API], replicas } });
+    world.front(proxy);
+    const stack = world.stack();
+    const outcome = await stack.start();
+    assert.equal(outcome.kind, 'started', JSON.stringify(outcome));
+    const { port } = snapshotOf(stack, world.proxy);
+    const load = new Load({ port: port!, closesIdle: proxy.engine === 'nginx' });
+    cleanup.add(() => load.end());
+    await busy(load);
+    return { stack, api, load };
+  }
+
+  /** Requests of every kind have been answered since. */
+  async function busy(load: Load): Promise<void> {
+    const { answered, posted, streams } = load;
+    await waitFor(
+      'answers of every kind',
+      () =>
+        load.failures.length > 0 || (load.answered > answered + 3 && load.posted > posted && load.streams > streams),
+      { interval: 10, seen: () => load },
+    );
+  }
+
+  async function rollUnderLoad(proxy: Partial<ProxyPlan>): Promise<void> {
+    const { stack, api, load } = await started(proxy);
+    for (let round = 1; round <= ROUNDS; round++) {
+      const { outcome, notes } = await stack.roll(api);
+      assert.equal(outcome.kind, 'started', JSON.stringify(outcome));
+      assert.deepEqual(notes, []);
+      assert.deepEqual(load.failures, [], `in round ${round}`);
+    }
+    await busy(load);
+    await load.end();
+    assert.deepEqual(load.failures, []);
+    assert.equal(snapshotOf(stack, api).restarts, ROUNDS);
+    assert.ok(load.pids.size > ROUNDS / 2, `${load.pids.size} processes answered`);
+  }
+
+  it(`loses nothing in ${ROUNDS} rolling restarts under load`, () => rollUnderLoad({ engine: 'embedded' }));
+
+  it(`loses nothing in ${ROUNDS} rolling restarts under load, with nginx`, async function () {
+    const nginx = await nginxForTests();
+    if (typeof nginx !== 'string') {
+      console.log(`skipped: ${nginx.missing}`);
+      return this.skip();
+    }
+    await rollUnderLoad({ engine: 'nginx', nginxPath: nginx });
+  });
+
+  it('loses no idempotent request when one of two replicas is killed', async () => {
+    const { stack, api, load } = await started({}, 2);
+    const second = stack.snapshot.services.find(one => one.replicaOf === api)!.id;
+    for (const id of [second, api]) {
+      const { pid } = snapshotOf(stack, id);
+      process.kill(pid!, 'SIGKILL');
+      await until(stack, `another ${id}`, () => ![undefined, pid].includes(snapshotOf(stack, id).pid));
+      await untilState(stack, id, 'healthy');
+      await busy(load);
+    }
+    await load.end();
+    // A POST or a stream that was in flight cannot be saved, and must not be sent again.
+    assert.deepEqual(
+      load.failures.filter(one => !/POST|stream/.test(one)),
+      [],
+    );
+  });
+
+  it('has more and fewer replicas while it runs, and remembers how many', async () => {
+    const { stack, api, load } = await started();
+    assert.equal((await stack.scale(api, 3)).kind, 'started');
+    const ids = (one: Stack): string[] => one.snapshot.services.map(({ id }) => id);
+    assert.deepEqual(ids(stack), ['api', 'api-2', 'api-3', 'proxy']);
+    const ports = new Set(stack.snapshot.services.map(({ port }) => port));
+    assert.equal(ports.size, 4);
+    await waitFor('answers of all three', () => load.pids.size === 3, { interval: 10, seen: () => load });
+    const other = world.stack();
+    await other.connect();
+    await until(other, 'the replicas, in another client', () => ids(other).join() === 'api,api-2,api-3,proxy');
+    assert.equal((await stack.scale(api, 1)).kind, 'alreadyRunning');
+    assert.deepEqual(ids(stack), ['api', 'proxy']);
+    await busy(load);
+    await load.end();
+    assert.deepEqual(load.failures, []);
+    await assert.rejects(stack.scale(api, 0), /1 to 64 replicas/);
+    await assert.rejects(stack.scale(world.proxy, 2), /only one Proxy/);
+  });
+
+  it('changes its engine while it runs, on the same port', async function () {
+    const nginx = await nginxForTests();
+    if (typeof nginx !== 'string') {
+      console.log(`skipped: ${nginx.missing}`);
+      return this.skip();
+    }
+    const { stack, load } = await started();
+    await load.end();
+    const { pid, url } = snapshotOf(stack, world.proxy);
+    const engine = async (): Promise<string> => {
+      const via =
+        (await (await fetch(`${url}/health`)).text()) && (await fetch(`${url}/work`)).headers.get('keep-alive');
+      return via === null ? 'nginx' : 'embedded';
+    };
+    assert.equal(await engine(), 'embedded');
+    for (const wanted of ['nginx', 'embedded'] as const) {
+      world.front({ engine: wanted, nginxPath: nginx });
+      stack.replacePlan(world.plan());
+      await waitFor(`the ${wanted} engine`, async () => (await engine()) === wanted, { interval: 50 });
+      assert.equal(snapshotOf(stack, world.proxy).pid, pid);
+    }
+  });
+
+  it('says how to get nginx where it is missing, and leaves the rest running', async () => {
+    const api = world.service('api');
+    world.front({ engine: 'nginx', nginxPath: '/no/such/nginx' });
+    const stack = world.stack();
+    const outcome = await stack.start();
+    assert.equal(outcome.kind, 'failed');
+    assert.match(outcome.failures[0]!.problem.message, /nginxPath.*embedded/s);
+    assert.equal(snapshotOf(stack, api).state.kind, 'healthy');
+  });
+});
