@@ -54,7 +54,7 @@ export abstract class Exchange implements InFlight, Waiting {
 
   start(): void {
     this.front.metrics.inFlight++;
-    this.response.once('close', () => this.clientLeft());
+    this.response.on('close', () => this.clientLeft());
     this.next();
   }
 

@@ -103,8 +103,16 @@ const isProto = (value: string): boolean => value === 'http' || value === 'https
 const isAuthority = (value: string): boolean => parseAuthority(value) !== undefined;
 const isPortText = (value: string): boolean => /^\d{1,5}$/.test(value);
 
-const portOf = (authority: string, proto: string): string =>
-  parseAuthority(authority)?.port || (proto === 'https' ? '443' : '80');
+/** Of the last authority, which is nearly always the next one's too. */
+let lastPort = { authority: '', proto: '', port: '' };
+
+function portOf(authority: string, proto: string): string {
+  if (lastPort.authority !== authority || lastPort.proto !== proto) {
+    const port = parseAuthority(authority)?.port || (proto === 'https' ? '443' : '80');
+    lastPort = { authority, proto, port };
+  }
+  return lastPort.port;
+}
 
 /** RFC 7239, 6: an IPv6 address is bracketed and, having colons, quoted. */
 const node = (address: string): string => (address.includes(':') ? `"${hostInUrl(address)}"` : address);
