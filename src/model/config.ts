@@ -122,7 +122,7 @@ const proxy = z.strictObject({
     z.number().check(z.minimum(0), z.maximum(3600)),
   ),
   origins: described(
-    'Further pages that may call the API from a browser, such as "http://localhost:5173" or "${url:web}".',
+    'Further pages that may call the API from a browser, such as "http://localhost:5173", "${url:web}", or "null" for files.',
     z.array(text),
   ),
   watch: described(
@@ -598,11 +598,16 @@ function checkOrigins(origins: readonly string[], services: Services, problems: 
     const at = ['proxy', 'origins', index];
     checkTemplate(at, origin, { self: undefined, services }, problems);
     if (variablesOf(origin).length > 0 || isOrigin(origin)) continue;
-    problems.atValue(at, `"${origin}" is not an origin: http:// or https://, a host, a port and nothing behind it.`);
+    problems.atValue(
+      at,
+      `"${origin}" is not an origin: http:// or https://, a host, a port and nothing behind it; or null, for files.`,
+    );
   }
 }
 
 function isOrigin(text: string): boolean {
+  // What browsers send for a page that was opened as a file.
+  if (text === 'null') return true;
   if (!/^https?:\/\/[^*]+$/.test(text)) return false;
   try {
     // The parser leaves out a port that is the scheme's own, as a browser does.

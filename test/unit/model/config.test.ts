@@ -45,7 +45,7 @@ describe('configuration', () => {
       },
       "publish": { "envFile": false, "names": { "VITE_HELIX_API_URL": "\${url:api}/v1" }, "settings": false, "keepOnStop": true },
       "proxy": { "enabled": true, "engine": "nginx", "port": 8080, "strict": true, "drainSeconds": 0,
-        "origins": ["http://localhost:5173", "https://dev.example", "\${url:api}"], "watch": ["src/**/*.py"] },
+        "origins": ["http://localhost:5173", "https://dev.example", "null", "\${url:api}"], "watch": ["src/**/*.py"] },
       "postgres": { "engine": "docker" },
     }`);
     assert(parsed.ok, JSON.stringify(parsed));
