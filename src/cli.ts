@@ -72,6 +72,11 @@ const COMMANDS: Readonly<Record<string, Command>> = {
     maxWords: 1,
     run: async context => (await import('./cli/look-commands.ts')).logs(context),
   },
+  verify: {
+    options: ['folder', 'json', 'yes'],
+    maxWords: 0,
+    run: async context => (await import('./cli/verify.ts')).verify(context),
+  },
   dashboard: {
     options: ['folder'],
     maxWords: 0,

@@ -16,6 +16,8 @@ usage: helix-ports COMMAND [options]
                               which stays (the proxy's, while there is one)
   logs SERVICE [--follow] [--lines N]
                               print a service's output
+  verify [--json]             the guide's checklist on the running stack; --yes also kills
+                              the API and takes its port, to see it come back
   dashboard                   serve the dashboard on loopback, for looking only; its
                               address is all that is printed on stdout
   history [SERVICE] [--json|--csv]

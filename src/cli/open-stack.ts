@@ -65,7 +65,8 @@ export const backgroundLauncher: Launcher = {
   },
 };
 
-async function confirm(context: CliContext, question: string): Promise<boolean> {
+/** Asks on a terminal; in a pipe only `--yes` is a yes. */
+export async function confirm(context: CliContext, question: string): Promise<boolean> {
   if (context.options.yes) return true;
   if (!process.stdin.isTTY || !process.stderr.isTTY) {
     context.err(`${question} Call again with --yes to allow it.`);

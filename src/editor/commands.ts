@@ -59,6 +59,7 @@ const TABLE: Readonly<Record<string, Handler>> = {
   [COMMANDS.showLog]: showLog,
   [COMMANDS.openDashboard]: openDashboard,
   [COMMANDS.showEnvironment]: showEnvironment,
+  [COMMANDS.verify]: verify,
   [COMMANDS.exportHistory]: exportHistory,
   [COMMANDS.whoHasPort]: async (services, target) => (await import('./care.ts')).whoHasPort(services, target),
   [COMMANDS.diagnose]: async services => (await import('./care.ts')).diagnose(services),
@@ -210,6 +211,14 @@ async function openDashboard(services: CommandServices, target: Target): Promise
   if (!owner) return;
   const dashboard = await import('./dashboard.ts');
   dashboard.openDashboard(owner, services.extensionUri);
+}
+
+async function verify(services: CommandServices, target: Target): Promise<unknown> {
+  requireTrust();
+  const owner = await pickFolder(services, target);
+  if (!owner) return undefined;
+  const { verifyFolder } = await import('./verify.ts');
+  return verifyFolder(owner, services.extensionUri);
 }
 
 async function exportHistory(services: CommandServices, target: Target): Promise<void> {

@@ -17,6 +17,7 @@ export const COMMANDS = {
   showLog: 'helix.showLog',
   openDashboard: 'helix.openDashboard',
   showEnvironment: 'helix.showEnvironment',
+  verify: 'helix.verify',
   exportHistory: 'helix.exportHistory',
   openDemo: 'helix.openDemo',
   whoHasPort: 'helix.whoHasPort',

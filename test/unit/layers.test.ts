@@ -14,7 +14,7 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
   detect: ['base', 'model'],
   postgres: ['base', 'model', 'ports', 'run'],
   proxy: ['base', 'model'],
-  session: ['base', 'model', 'ports', 'run', 'publish', 'detect', 'postgres', 'proxy'],
+  session: ['base', 'model', 'ports', 'run', 'publish', 'detect', 'postgres', 'proxy', 'browser'],
   cli: ['base', 'model', 'ports', 'run', 'publish', 'detect', 'postgres', 'session', 'dashboard'],
   editor: ['base', 'model', 'ports', 'run', 'publish', 'detect', 'postgres', 'session', 'dashboard'],
   dashboard: ['base', 'model'],

@@ -94,6 +94,8 @@ describe('helix-ports', function () {
       'url',
       'logs',
       'history',
+      'dashboard',
+      'verify',
       'env',
       'who',
       'doctor',
@@ -122,6 +124,13 @@ describe('helix-ports', function () {
     ]);
     assert.deepEqual(await cli('env'), { code: 0, stdout: '', stderr: '' });
     assert.deepEqual(await cli('stop'), { code: 0, stdout: '', stderr: '' });
+    const verified = await cli('verify', '--json');
+    assert.equal(verified.code, 1, verified.stderr);
+    const { results } = JSON.parse(verified.stdout) as { results: { id: string; outcome: string }[] };
+    assert.deepEqual(
+      results.map(one => one.outcome),
+      ['passed', 'failed', 'failed', 'failed', 'skipped', 'skipped'],
+    );
     await refuses(['url'], 1, /^helix-ports: api has no address: it is stopped\n$/);
     await refuses(['logs', 'api'], 1, /there is no log yet/);
     await refuses(['history', 'nobody'], 1, /no service "nobody"/);
