@@ -67,6 +67,7 @@ export async function findInNode(pageUrl: string): Promise<BrowserFinding> {
 /** A page at this address that remembers nothing. */
 const nodePage = (url: string): Page => ({
   location: new URL(url),
+  origin: new URL(url).origin,
   clock: systemClock,
   fetch,
   random: Math.random,
