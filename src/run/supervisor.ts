@@ -470,6 +470,17 @@ export class Supervisor {
     });
     if (this.lease) this.update({ port: this.lease.port });
     else this.update({}, ['port']);
+    await this.tellOtherPort(spec.port);
+  }
+
+  /** Who expects the service on the port that it prefers is told where it is instead, and who is there. */
+  private async tellOtherPort(request: PortRequest): Promise<void> {
+    const preferred = request.kind === 'band' ? request.preferred : undefined;
+    if (preferred === undefined || !this.lease || this.lease.port === preferred) return;
+    const who = (await describeUse([preferred])).get(preferred);
+    const note = `${preferred} is ${who ? `taken by ${who}` : 'left to others'}; here it is ${this.lease.port}`;
+    if (note !== this.current.note) this.options.say(note);
+    this.update({ note });
   }
 
   /** What a killed supervisor left behind is ended: nobody else holds the claim, so nobody else looks after it. */
