@@ -47,6 +47,8 @@ export class StartRun {
   private readonly stopTokens = new Map<ServiceId, string>();
   private stopAllToken = '';
   private ranBefore: ReadonlySet<ServiceId> = new Set();
+  /** Searches for a PostgreSQL that are under way while its supervisor comes up; each is used once. */
+  private readonly prepared = new Map<ServiceId, Promise<RunSpec>>();
 
   constructor(
     private readonly context: StackContext,
@@ -66,9 +68,16 @@ export class StartRun {
     // Other services going down is how a stop elsewhere shows first.
     const watches = [roster.onChange(() => void this.haltIfStopped()), roster.onLost(lost => this.onLost(lost))];
     try {
-      await Promise.all(this.services.map(service => this.supervisors.ensure(service)));
+      for (const service of this.services) this.prepare(service);
+      const first = this.services.filter(({ dependsOn }) => !this.services.some(({ id }) => dependsOn.includes(id)));
+      await Promise.all(first.map(service => this.supervisors.ensure(service)));
       faultPoint('client.launched');
-      for (const service of this.services) this.begin(service, this.bringUp(service));
+      for (const service of first) this.begin(service, this.bringUp(service));
+      const begun = this.haveBegun(first);
+      // Where nobody follows, nobody hears that it was cancelled.
+      begun.catch(() => undefined);
+      for (const service of this.services)
+        if (!first.includes(service)) this.begin(service, this.follow(service, begun));
       const settled = await this.settled();
       await this.haltIfStopped();
       throwIfAborted(this.signal);
@@ -81,6 +90,42 @@ export class StartRun {
     } finally {
       for (const watch of watches) watch.dispose();
     }
+  }
+
+  /** Begins to look for a PostgreSQL that is going to be needed. */
+  private prepare(service: PlannedService): void {
+    if (service.kind !== 'postgres' || this.isRunning(service.id)) return;
+    const { postgres, plan } = this.context;
+    const spec = postgres.prepare(service, plan, this.signal);
+    // Whoever uses it hears of it; when the service turns out to run, nobody does.
+    spec.catch(() => undefined);
+    this.prepared.set(service.id, spec);
+  }
+
+  /** True once each of these is on its way, false if all have come out before that. */
+  private async haveBegun(services: readonly PlannedService[]): Promise<boolean> {
+    const { roster } = this.context;
+    const over = new AbortController();
+    const isBegun = ({ id }: PlannedService): boolean =>
+      (roster.get(id)?.snapshot.state.kind ?? 'stopped') !== 'stopped';
+    const allBegun = roster.until(() => services.every(isBegun), AbortSignal.any([this.signal, over.signal]));
+    const allOut = Promise.allSettled(services.map(({ id }) => this.outcomes.get(id)!));
+    try {
+      return await Promise.race([allBegun.then(() => true), allOut.then(() => false)]);
+    } finally {
+      over.abort();
+    }
+  }
+
+  /**
+   * Supervisors of services that have to wait come up while those before them start. All at once they would share the
+   * processor with the one that everything waits for.
+   */
+  private async follow(service: PlannedService, begun: Promise<boolean>): Promise<BringUp> {
+    const isDue = await begun;
+    throwIfAborted(this.signal);
+    if (isDue) await this.supervisors.ensure(service);
+    return this.bringUp(service);
   }
 
   private begin({ id }: PlannedService, outcome: Promise<BringUp>): void {
@@ -198,6 +243,8 @@ export class StartRun {
 
   /** The spec, or the dependency that has gone meanwhile and did not come back. */
   private async specFor(service: PlannedService): Promise<RunSpec | { readonly because: ServiceId }> {
+    const prepared = this.prepared.get(service.id);
+    if (prepared && this.prepared.delete(service.id)) return prepared;
     const { plan, python, snapshot } = this.context;
     if (service.kind !== 'process') return specFor(this.context, service, this.signal);
     const path = wantsPython(service) ? (await python(plan)).path : undefined;
@@ -226,7 +273,7 @@ export class StartRun {
 
   private async conclude(): Promise<StartOutcome> {
     const outcomes = new Map<ServiceId, BringUp>();
-    for (const [id, outcome] of this.outcomes) outcomes.set(id, await outcome);
+    for (const { id } of this.services) outcomes.set(id, await this.outcomes.get(id)!);
     const failures = failuresOf(outcomes, this.context.snapshot());
     if (failures.length > 0) await this.closeIdle();
     const snapshot = this.context.snapshot();
@@ -236,13 +283,15 @@ export class StartRun {
   /** A cancelled start takes back what it began and leaves alone what ran before. */
   private async undo(): Promise<void> {
     await Promise.allSettled(this.outcomes.values());
+    await this.supervisors.untilThere(this.context.disposal);
     const begun = this.services.map(service => service.id).filter(id => !this.ranBefore.has(id));
     await stopPresent(this.context, begun);
   }
 
   /** Supervisors that were brought up for services that then were not started. */
   private async closeIdle(): Promise<void> {
-    const { roster } = this.context;
+    const { roster, disposal } = this.context;
+    await this.supervisors.untilThere(disposal);
     const links = this.services.map(service => roster.get(service.id)).filter(link => link !== undefined);
     const idle = links.filter(link => link.snapshot.state.kind === 'stopped');
     await Promise.all(idle.map(link => link.stop({ exit: true }).catch(() => undefined)));

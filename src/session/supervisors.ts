@@ -49,6 +49,17 @@ export class Supervisors {
     return undefined;
   }
 
+  /** Waits for those that were launched a moment ago, so that they can be told to end. */
+  async untilThere(signal: AbortSignal): Promise<void> {
+    const { roster } = this.context;
+    const coming = [...this.launches].filter(([id]) => !roster.get(id));
+    await Promise.allSettled(
+      coming.map(([id, { ended, overdueAt }]) =>
+        roster.waitFor(id, { ms: Math.max(0, overdueAt - Date.now()), signal, ended }),
+      ),
+    );
+  }
+
   /** It is known to be gone, whether its launcher has been told or not. */
   forget(id: ServiceId): void {
     this.launches.delete(id);
