@@ -74,13 +74,18 @@ async function removeOldChunks(name, present) {
   }
 }
 
+/** With `new Response` pg asks whether it runs at Cloudflare, and for that Node 20 loads all of fetch, which takes 20 ms. */
+const noFetch = { define: { Response: 'undefined' } };
+
 // Only the extension's bundle knows `vscode`: a value import of it from a lower layer fails the build of the others.
 /** @type {import('esbuild').BuildOptions[]} */
 const bundles = [
   split('extension', ['vscode']),
-  ...['cli', 'supervisor', 'postgres', 'proxy'].map(name => split(name)),
+  ...['cli', 'supervisor', 'proxy'].map(name => split(name)),
+  { ...split('postgres'), ...noFetch },
   ...['api', 'orchestrator', 'worker'].map(name => ({
     ...node,
+    ...noFetch,
     sourcemap: false,
     entryPoints: [`src/demo/${name}.ts`],
     outfile: `dist/demo/services/${name}.cjs`,

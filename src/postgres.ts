@@ -1,13 +1,13 @@
 import { CancelledError, UserError, isCancelled, messageOf } from './base/errors.ts';
 import { prepareCluster } from './postgres/cluster.ts';
-import { readPostgresConfig } from './postgres/config.ts';
-import { findEngines } from './postgres/engines.ts';
+import { type PostgresConfig, readPostgresConfig } from './postgres/config.ts';
+import { areUnchanged, type Engine, findEngines } from './postgres/engines.ts';
 import { AddressInUseError, type ServerExit, runServer } from './postgres/server.ts';
 
 /**
  * The program behind the `postgres` service: makes the workspace's own PostgreSQL and runs it in the foreground.
  *
- * Environment: `HELIX_POSTGRES` (JSON: host, port, user, database, dataRoot, preference, embeddedRoots) and
+ * Environment: `HELIX_POSTGRES` (JSON: host, port, user, database, dataRoot, preference, embeddedRoots, engines) and
  * `POSTGRES_PASSWORD`. Ends with the server's own code, 128 + n for its signal n, or:
  */
 const EXIT = {
@@ -33,12 +33,18 @@ async function main(signal: AbortSignal): Promise<number> {
     console.error(messageOf(error));
     return EXIT.configuration;
   }
-  const engines = await findEngines(config);
+  const engines = await enginesOf(config);
   if (signal.aborted) throw new CancelledError();
   const cluster = await prepareCluster({ ...config, engines, tell, signal });
   const { engine, dataDir } = cluster;
   tell(`Starting PostgreSQL ${engine.version} (${engine.binDir}) with the data in ${dataDir}`);
   return exitCodeOf(await runServer({ config, cluster, tell, signal }), signal.aborted);
+}
+
+/** Whoever starts this has looked for engines a moment ago; much later they may have been updated or removed. */
+async function enginesOf(config: PostgresConfig): Promise<readonly Engine[]> {
+  const { engines = [] } = config;
+  return engines.length > 0 && (await areUnchanged(engines)) ? engines : findEngines(config);
 }
 
 function exitCodeOf({ code, signal }: ServerExit, asked: boolean): number {

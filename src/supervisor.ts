@@ -5,6 +5,7 @@ import { messageOf } from './base/errors.ts';
 import { FAULT_VARIABLE, faultPoint } from './base/fault.ts';
 import { isRunning, type ServiceId, toServiceId } from './model/service.ts';
 import { Attendance } from './run/attendance.ts';
+import { loadExeca } from './run/child.ts';
 import { claim, type Claim } from './run/claim.ts';
 import { ControlServer } from './run/control-server.ts';
 import { OutputLog } from './run/output.ts';
@@ -106,6 +107,8 @@ async function supervise(dir: string, id: ServiceId, inEditor: boolean): Promise
     process.exit(0);
   }
   faultPoint('supervisor.claimed');
+  // A client sees the claim a moment later than we do.
+  setImmediate(() => void loadExeca());
   // A terminal that the editor brought back after a restart finds nobody who tells it what to run.
   setTimeout(() => {
     if (control.wasUsed) return;

@@ -1,7 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { chmod, chown, cp, lstat, mkdir, readFile, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { execa } from 'execa';
 import { CancelledError, UserError, codeOf, messageOf } from '../base/errors.ts';
 import { type Engine, programIn } from './engines.ts';
 import { type Identity, canReach, dropIdentity } from './identity.ts';
@@ -248,6 +247,7 @@ async function createCluster(
     // UTF8 with locale C: the same order everywhere. Synced to disk, since the rename promises a whole cluster.
     const args = ['-D', unfinished, '-U', user, `--pwfile=${passwordFile}`, '-A', 'scram-sha-256'];
     args.push('-E', 'UTF8', '--locale=C');
+    const { execa } = await import('execa');
     await execa(programIn(engine.binDir, 'initdb'), args, {
       ...spawnAs(identity),
       cwd: staging,
@@ -293,6 +293,7 @@ export async function setRolePassword(cluster: Cluster, user: string, password: 
     ` THEN ALTER ROLE ${role} LOGIN PASSWORD ${secret};` +
     ` ELSE CREATE ROLE ${role} LOGIN SUPERUSER PASSWORD ${secret}; END IF; END ${tag};\n`;
   const args = ['--single', '-D', cluster.dataDir, 'postgres'];
+  const { execa } = await import('execa');
   const { all = '', failed } = await execa(programIn(cluster.engine.binDir, 'postgres'), args, {
     ...spawnAs(cluster.identity),
     cwd: cluster.dataDir,

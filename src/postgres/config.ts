@@ -1,7 +1,7 @@
 import { isAbsolute } from 'node:path';
 import { UserError } from '../base/errors.ts';
 import { isPort } from '../model/port.ts';
-import type { EnginePreference } from './engines.ts';
+import type { Engine, EnginePreference } from './engines.ts';
 import type { Credentials } from './probe.ts';
 
 /** What is known of the wanted server. The password comes apart from the rest, and never into a log. */
@@ -13,6 +13,8 @@ export interface PostgresConfig extends Credentials {
   readonly embeddedRoots: readonly string[];
   /** SQL for a database that holds no table yet; it need not exist. */
   readonly initSql?: string;
+  /** Those that were found already, the preferred first. */
+  readonly engines?: readonly Engine[];
 }
 
 /** The environment that src/postgres.ts is started with; `readPostgresConfig` is its other end. */
@@ -23,7 +25,7 @@ export function postgresEnvironment(config: PostgresConfig): { HELIX_POSTGRES: s
 
 export function readPostgresConfig(env: NodeJS.ProcessEnv): PostgresConfig {
   const raw = parse(env['HELIX_POSTGRES']);
-  const { host, port, user, database, dataRoot, preference = 'auto', embeddedRoots = [] } = raw;
+  const { host, port, user, database, dataRoot, preference = 'auto', embeddedRoots = [], engines } = raw;
   if (!isText(host)) throw invalid('host');
   if (!isPort(port)) throw invalid('port');
   if (!isText(user)) throw invalid('user');
@@ -33,10 +35,11 @@ export function readPostgresConfig(env: NodeJS.ProcessEnv): PostgresConfig {
   if (!Array.isArray(embeddedRoots) || !embeddedRoots.every(isText)) throw invalid('embeddedRoots');
   const { initSql } = raw;
   if (initSql !== undefined && !isText(initSql)) throw invalid('initSql');
+  if (engines !== undefined && !(Array.isArray(engines) && engines.every(isEngine))) throw invalid('engines');
   const password = env['POSTGRES_PASSWORD'];
   if (!password) throw new UserError('POSTGRES_PASSWORD is empty. Set it in .env.');
-  const sql = initSql === undefined ? {} : { initSql };
-  return { host, port, user, password, database, dataRoot, preference, embeddedRoots, ...sql };
+  const optional = { ...(initSql === undefined ? {} : { initSql }), ...(engines ? { engines } : {}) };
+  return { host, port, user, password, database, dataRoot, preference, embeddedRoots, ...optional };
 }
 
 function parse(text: string | undefined): Record<string, unknown> {
@@ -50,6 +53,13 @@ function parse(text: string | undefined): Record<string, unknown> {
 }
 
 const isText = (value: unknown): value is string => typeof value === 'string' && value !== '' && !value.includes('\0');
+
+function isEngine(value: unknown): value is Engine {
+  const { kind, binDir, version, major, stamp } = (value ?? {}) as Partial<Record<keyof Engine, unknown>>;
+  if (kind !== 'system' && kind !== 'embedded') return false;
+  return isText(binDir) && isAbsolute(binDir) && isText(version) && Number.isInteger(major) && isText(stamp);
+}
+
 const invalid = (name: string): UserError => new UserError(`HELIX_POSTGRES: "${name}" is missing or not valid.`);
 
 /** Where a server of ours listens for this configured host, or undefined if that is another machine. */

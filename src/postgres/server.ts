@@ -2,7 +2,6 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { execa } from 'execa';
 import writeFileAtomic from 'write-file-atomic';
 import { delay } from '../base/async.ts';
 import { CancelledError, UserError, messageOf } from '../base/errors.ts';
@@ -11,7 +10,7 @@ import { type PostgresConfig, loopbackOf } from './config.ts';
 import { fullDisk } from './disk.ts';
 import { programIn } from './engines.ts';
 import { createDatabase, initialiseDatabase } from './initialise.ts';
-import { type Credentials, probePostgres, tryCredentials } from './probe.ts';
+import { type Credentials, loadPg, probePostgres, tryCredentials } from './probe.ts';
 import { isAlive, programOf, startTimeOf } from './processes.ts';
 
 export interface ServerExit {
@@ -91,7 +90,9 @@ export class Server {
     }
     // Windows has no SIGINT for another process: kill() would be an instant end.
     const args = ['stop', '-D', this.cluster.dataDir, '-m', 'fast', '-W'];
-    execa(programIn(this.cluster.engine.binDir, 'pg_ctl'), args, { reject: false }).catch(() => this.child.kill());
+    import('execa')
+      .then(({ execa }) => execa(programIn(this.cluster.engine.binDir, 'pg_ctl'), args, { reject: false }))
+      .catch(() => this.child.kill());
   }
 }
 
@@ -211,6 +212,8 @@ export async function runServer({ config, cluster, tell, signal }: RunServerOpti
     signal.addEventListener('abort', onAbort, { once: true });
     // Asked while the process was being made: the event is over already.
     if (isAborted(signal)) server.stop();
+    // While the server comes up.
+    void loadPg();
     try {
       const access = await openAccess(server, credentials, { tell, signal, initSql: config.initSql });
       if (access === 'ended' && leftover && attempt < 6 && !signal.aborted) {

@@ -67,7 +67,7 @@ export class Attempt {
   constructor(private readonly options: AttemptOptions) {}
 
   async run(signal: AbortSignal): Promise<AttemptResult> {
-    const child = this.spawn();
+    const child = await this.spawn();
     const { pid } = child;
     if (pid === undefined) return { end: await notStarted(child), healthyForMs: 0 };
     // One that ended at once has no identity any more, but may have left others behind.
@@ -87,7 +87,7 @@ export class Attempt {
     return this.healthySince === undefined ? 0 : this.watchedUntil - this.healthySince;
   }
 
-  private spawn(): Child {
+  private spawn(): Promise<Child> {
     const { spec, port, environment, marker, generation, output, onOutput } = this.options;
     const fill = (template: string): string =>
       substitute(template, { node: process.execPath, ...(port === undefined ? {} : { port }) });

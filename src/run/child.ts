@@ -1,5 +1,4 @@
 import { existsSync } from 'node:fs';
-import { execa } from 'execa';
 import { delay } from '../base/async.ts';
 import { codeOf } from '../base/errors.ts';
 import type { Exit } from '../model/service.ts';
@@ -25,11 +24,15 @@ export interface Child {
   readonly ended: Promise<ChildEnd>;
 }
 
+/** A third of what a supervisor loads; it can be had while nothing is to be started yet. */
+export const loadExeca = () => import('execa');
+
 /**
  * Starts a service's process as the leader of a group of its own, so that the group can be ended whole and
  * Ctrl-C in the terminal reaches the supervisor alone, which then ends the service in order.
  */
-export function startChild(options: ChildOptions): Child {
+export async function startChild(options: ChildOptions): Promise<Child> {
+  const { execa } = await loadExeca();
   const [file, ...args] = options.command;
   const child = execa(file!, args, {
     cwd: options.cwd,

@@ -57,7 +57,7 @@ export function postgresService(options: PostgresServiceOptions): PostgresProvid
           if (config.initSql !== undefined) await initialiseDatabase(config, config.initSql);
           return externalSpec(service, config);
         case 'start':
-          return ownSpec(service, config, options.program);
+          return ownSpec(service, { ...config, engines: resolution.engines }, options.program);
         case 'fetch':
           await fetchEmbedded(resolution.package, options, signal);
           return ownSpec(service, config, options.program);

@@ -122,7 +122,13 @@ describe('postgres', function () {
     });
 
     it('chooses the engine that fits the data there is', async () => {
-      const engines = [15, 18].map((major): Engine => ({ kind: 'system', binDir: '/', version: `${major}.0`, major }));
+      const engines = [15, 18].map((major): Engine => ({
+        kind: 'system',
+        binDir: '/',
+        version: `${major}.0`,
+        major,
+        stamp: '',
+      }));
       const dataRoot = await cleanup.folder();
       assert.equal((await chooseEngine(engines, dataRoot)).engine.major, 15);
       await mkdir(join(dataRoot, 'pg18'));
@@ -180,7 +186,7 @@ describe('postgres', function () {
       assert.match(explained({ stderr: 'x\ninitdb: error: broken\n' }), /initdb: error: broken/);
       const file = join(await cleanup.folder(), 'file');
       await writeFile(file, '');
-      const engines: Engine[] = [{ kind: 'system', binDir: '/usr/bin', version: '15.0', major: 15 }];
+      const engines: Engine[] = [{ kind: 'system', binDir: '/usr/bin', version: '15.0', major: 15, stamp: '' }];
       const options = { engines, dataRoot: join(file, 'data'), user: 'u', password: 'p' };
       await assert.rejects(prepareCluster(options), /a file is in the way/);
     });
