@@ -7,6 +7,7 @@ import { UserError } from '../../../src/base/errors.ts';
 import { chooseEngine, explainFileError, prepareCluster } from '../../../src/postgres/cluster.ts';
 import { loopbackOf, postgresEnvironment, readPostgresConfig } from '../../../src/postgres/config.ts';
 import {
+  areUnchanged,
   EMBEDDED_VERSION,
   type Engine,
   embeddedPackage,
@@ -64,6 +65,17 @@ describe('postgres', function () {
       assert.ok(!env.HELIX_POSTGRES.includes('test password'));
     });
 
+    it('takes engines that were found along, and no half ones', async () => {
+      const engine: Engine = { kind: 'system', binDir: '/opt/pg/bin', version: '15.2', major: 15, stamp: '1 2 3' };
+      const config = { ...(await cleanup.config()), engines: [engine] };
+      const env = postgresEnvironment(config);
+      assert.deepEqual(readPostgresConfig({ ...env }).engines, [engine]);
+      for (const broken of [[{ ...engine, binDir: 'bin' }], [{ ...engine, stamp: undefined }], ['/opt/pg/bin'], {}]) {
+        const text = JSON.stringify({ ...JSON.parse(env.HELIX_POSTGRES), engines: broken });
+        assert.throws(() => readPostgresConfig({ ...env, HELIX_POSTGRES: text }), /"engines"/);
+      }
+    });
+
     it('starts a server for this machine alone', () => {
       assert.equal(loopbackOf('localhost'), '127.0.0.1');
       assert.equal(loopbackOf('127.0.0.2'), '127.0.0.2');
@@ -119,6 +131,30 @@ describe('postgres', function () {
       assert.match(engine.version, /^\d+(\.\d+)?$/);
       const embedded = await findEngines({ preference: 'embedded', embeddedRoots: [] });
       assert.deepEqual(embedded, []);
+    });
+
+    it('sees that a program was replaced or removed since it was found', async function () {
+      if (process.platform === 'win32') return skip(this, 'the stand-in is a shell script');
+      const binDir = await cleanup.folder();
+      const install = async (version: string): Promise<void> => {
+        for (const name of ['postgres', 'initdb']) {
+          await rm(join(binDir, name), { force: true });
+          await writeFile(join(binDir, name), `#!/bin/sh\necho "postgres (PostgreSQL) ${version}"\n`, { mode: 0o755 });
+        }
+      };
+      const find = async (): Promise<Engine | undefined> => {
+        const all = await findEngines({ preference: 'system', embeddedRoots: [], env: { PATH: `${binDir}:/bin` } });
+        return all.find(one => one.binDir === binDir);
+      };
+      await install('15.2');
+      const first = (await find())!;
+      assert.equal(first.version, '15.2');
+      assert.ok(await areUnchanged([first]));
+      await install('16.10');
+      assert.ok(!(await areUnchanged([first])));
+      assert.equal((await find())?.version, '16.10');
+      await rm(join(binDir, 'postgres'));
+      assert.ok(!(await areUnchanged([first])));
     });
 
     it('chooses the engine that fits the data there is', async () => {
