@@ -71,10 +71,12 @@ export class Terminals {
 
   async select(name: Matcher): Promise<void> {
     const tab = await this.tab(name);
+    // On the icon: in a narrow list the buttons that split and kill come to lie in the middle as soon as it is hovered.
+    const position = { x: 12, y: 8 };
     // Notifications may lie over the tabs.
-    await tab.click({ timeout: 2000 }).catch(async () => {
+    await tab.click({ position, timeout: 2000 }).catch(async () => {
       await this.notifications.hide();
-      await tab.click();
+      await tab.click({ position });
     });
     await waitFor(
       `the terminal ${String(name)} in front`,
