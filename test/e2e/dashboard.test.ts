@@ -22,6 +22,7 @@ const API = `
 `;
 
 const CONFIG = {
+  proxy: { enabled: false },
   services: {
     api: {
       label: '<i>API</i>',
