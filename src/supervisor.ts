@@ -1,10 +1,11 @@
-import { userInfo } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { systemClock } from './base/async.ts';
 import { messageOf } from './base/errors.ts';
 import { FAULT_VARIABLE, faultPoint } from './base/fault.ts';
+import { userName } from './base/user.ts';
 import { isRunning, type ServiceId, toServiceId } from './model/service.ts';
-import { Attendance } from './run/attendance.ts';
+import { Attendance, GRACE_MS } from './run/attendance.ts';
 import { loadExeca } from './run/child.ts';
 import { claim, type Claim } from './run/claim.ts';
 import { ControlServer } from './run/control-server.ts';
@@ -37,6 +38,11 @@ function serviceEnvironment(): NodeJS.ProcessEnv {
   return env;
 }
 
+/** Tests cannot wait for minutes. */
+function graceMs(): number {
+  return Number(process.env['HELIX_PORTS_GRACE_MS'] ?? GRACE_MS);
+}
+
 async function main(): Promise<void> {
   const { values } = parseArgs({
     options: { dir: { type: 'string' }, service: { type: 'string' }, editor: { type: 'boolean' } },
@@ -60,7 +66,7 @@ async function supervise(dir: string, id: ServiceId, inEditor: boolean): Promise
     output,
     say,
     marker: runMarker(dir, id),
-    user: userInfo().username,
+    user: userName(),
     onOutput: chunk => process.stdout.write(chunk),
     environment: serviceEnvironment(),
   });
@@ -99,7 +105,7 @@ async function supervise(dir: string, id: ServiceId, inEditor: boolean): Promise
     say('the extension was disabled or uninstalled; closing');
     void leave(0);
   };
-  const attendance = inEditor ? new Attendance(desert) : undefined;
+  const attendance = inEditor ? new Attendance(desert, systemClock, graceMs()) : undefined;
   const control = new ControlServer(supervisor, output, () => leave(0), attendance);
   held = await claim(dir, id, socket => control.accept(socket));
   if (!held) {

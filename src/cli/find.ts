@@ -1,4 +1,4 @@
-import { userInfo } from 'node:os';
+import { userName } from '../base/user.ts';
 import { BANDS } from '../model/defaults.ts';
 import { type Band, isPort } from '../model/port.ts';
 import { allocateFromBand } from '../ports/allocate.ts';
@@ -11,7 +11,7 @@ import { type CliContext, EXIT, UsageError } from './context.ts';
 export async function find({ words, out }: CliContext): Promise<number> {
   const { band, service } = readRange(words);
   const lease = await allocateFromBand(band, {
-    owner: { pid: process.pid, user: userInfo().username, workspace: process.cwd(), service },
+    owner: { pid: process.pid, user: userName(), workspace: process.cwd(), service },
     // A range that the caller spelled out may be the very ports that bands leave alone.
     ...(words.length >= 2 ? { reserved: [] } : {}),
   });

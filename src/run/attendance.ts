@@ -1,7 +1,7 @@
 import { type Clock, systemClock, type TimerHandle } from '../base/async.ts';
 
 /** A window that reloads is back within seconds; a slow machine is given two minutes. */
-const GRACE_MS = 120_000;
+export const GRACE_MS = 120_000;
 
 /**
  * Whether an editor still looks after services that run in its terminals. An extension that is disabled or uninstalled

@@ -10,7 +10,7 @@ import {
   frontNotification,
   helloRequest,
   historyRequest,
-  leaveNotification,
+  leaveRequest,
   messageConnection,
   PROTOCOL_VERSION,
   restartRequest,
@@ -54,7 +54,10 @@ export class ControlServer {
       connection.dispose();
     });
     connection.onNotification(attendNotification, () => this.attendance?.attend(connection));
-    connection.onNotification(leaveNotification, () => this.attendance?.leave(connection));
+    connection.onRequest(leaveRequest, () => {
+      this.attendance?.leave(connection);
+      return null;
+    });
     connection.onRequest(helloRequest, () => ({ protocol: PROTOCOL_VERSION, snapshot: supervisor.snapshot }));
     connection.onRequest(startRequest, spec => {
       this.used = true;

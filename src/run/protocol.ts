@@ -55,8 +55,11 @@ export const outputNotification = new NotificationType<readonly string[]>('outpu
 
 /** The client is an editor, and looks after the services in its terminals. */
 export const attendNotification = new NotificationType0('attend');
-/** The editor ends in order. If none comes back, the services in its terminals end as well. */
-export const leaveNotification = new NotificationType0('leave');
+/**
+ * The editor ends in order. If none comes back, the services in its terminals end as well. A request, because the editor's
+ * process ends right after: what was only notified is lost when the connection's end is seen first.
+ */
+export const leaveRequest = new RequestType0<null, void>('leave');
 
 /** The client is a proxy, and is waited for before a process that it hands requests to is ended. */
 export const frontNotification = new NotificationType0('front');

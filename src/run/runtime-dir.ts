@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { chmodSync, lstatSync, mkdirSync, realpathSync } from 'node:fs';
-import { homedir, hostname, tmpdir, userInfo } from 'node:os';
+import { homedir, hostname, tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { messageOf, UserError } from '../base/errors.ts';
 
@@ -41,7 +41,7 @@ export function stackDir(workspace: string, env: NodeJS.ProcessEnv = process.env
   const tooLong = process.platform !== 'win32' && Buffer.byteLength(preferred) + LONGEST_NAME > MAX_SOCKET_PATH;
   if (!tooLong) return privateDir(preferred);
   // In a folder that everybody may write to, the one between has to be ours as well.
-  return privateDir(join(privateDir(join(tmpdir(), `helix-ports-${userInfo().uid}`)), stackKey(workspace)));
+  return privateDir(join(privateDir(join(tmpdir(), `helix-ports-${process.getuid?.() ?? 0}`)), stackKey(workspace)));
 }
 
 function privateDir(dir: string): string {

@@ -15,7 +15,7 @@ import {
   checkedNotification,
   helloRequest,
   historyRequest,
-  leaveNotification,
+  leaveRequest,
   messageConnection,
   outputNotification,
   PROTOCOL_VERSION,
@@ -29,6 +29,8 @@ import {
 } from '../run/protocol.ts';
 
 const HELLO_MS = 2_000;
+/** An editor that ends is not given longer than a few seconds by its own process. */
+const LEAVE_MS = 1_000;
 
 const LOSSES: readonly number[] = [
   ErrorCodes.MessageWriteError,
@@ -114,7 +116,8 @@ export class ServiceLink implements Disposable {
 
   /** Tells the supervisor that this editor ends in order. */
   async leave(): Promise<void> {
-    await this.connection.sendNotification(leaveNotification).catch(() => undefined);
+    const answer = this.connection.sendRequest(leaveRequest).catch(() => null);
+    await within(LEAVE_MS, answer);
   }
 
   /** Tells the supervisor that this client is a proxy. */

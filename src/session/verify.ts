@@ -1,9 +1,9 @@
 import { once } from 'node:events';
 import { createServer, type Server } from 'node:net';
-import { userInfo } from 'node:os';
 import { within } from '../base/async.ts';
 import { DisposableStore } from '../base/dispose.ts';
 import { messageOf, UserError } from '../base/errors.ts';
+import { userName } from '../base/user.ts';
 import { BANDS, FIXED_PORTS } from '../model/defaults.ts';
 import { HEALTH_PATH } from '../model/endpoints.ts';
 import type { PlannedService } from '../model/plan.ts';
@@ -123,7 +123,7 @@ class Verification {
     const band = request.kind === 'band' ? request.band : BANDS.api;
     const owner = {
       pid: process.pid,
-      user: userInfo().username,
+      user: userName(),
       workspace: this.stack.plan.workspace,
       service: 'verify',
     };

@@ -1,5 +1,5 @@
-import { userInfo } from 'node:os';
 import { UserError } from '../base/errors.ts';
+import { userName } from '../base/user.ts';
 import type { Port } from '../model/port.ts';
 import { type ServiceId, SERVICE_ID_PATTERN } from '../model/service.ts';
 import { formatDuration } from '../model/wording.ts';
@@ -44,7 +44,7 @@ export async function whoHas(port: Port): Promise<PortUse> {
   if (!holder && !helix) return { port, state: await stateOfUnseen(port, lease === 'free'), isOwn: false };
   const pid = helix?.pid ?? holder?.pid;
   const identity = pid === undefined ? undefined : await identify(pid);
-  const me = userInfo().username;
+  const me = userName();
   const isMine = helix ? helix.user === me : holder?.user === me;
   return {
     port,
@@ -64,7 +64,7 @@ async function isTrue(owner: LeaseOwner, port: Port): Promise<boolean> {
 
 async function stateOfUnseen(port: Port, isUnleased: boolean): Promise<'free' | 'bound'> {
   const lease = isUnleased
-    ? await leasePort(port, { pid: process.pid, user: userInfo().username, workspace: '', service: 'who' })
+    ? await leasePort(port, { pid: process.pid, user: userName(), workspace: '', service: 'who' })
     : undefined;
   // Nobody leases it and we may not either: a privileged port, on which nobody listens.
   if (!lease) return isUnleased ? 'free' : 'bound';

@@ -16,7 +16,7 @@ import { identify, isSame, type ProcessIdentity, processesWithEnvironment } from
 import { RUN_MARKER, runMarker } from '../../../src/run/record.ts';
 import { realWorkspace, stackDir } from '../../../src/run/runtime-dir.ts';
 import type { Launched, PostgresProvider } from '../../../src/session/outcomes.ts';
-import { Stack } from '../../../src/session/stack.ts';
+import { Stack, type StackOptions } from '../../../src/session/stack.ts';
 import { waitFor } from '../../support/wait.ts';
 import { type Cleanup, freeBand, HEALTH } from '../run/harness.ts';
 
@@ -150,7 +150,7 @@ export class World {
   }
 
   /** One more client. */
-  stack(options: { readonly keep?: boolean; readonly postgres?: PostgresProvider } = {}): Stack {
+  stack(options: Partial<Pick<StackOptions, 'keep' | 'postgres' | 'isEditor'>> = {}): Stack {
     const log = (message: string): void => void this.logged.push(message);
     const logger: Logger = {
       debug: () => undefined,
@@ -160,11 +160,12 @@ export class World {
     };
     const stack = new Stack({
       plan: this.plan(),
-      launcher: { launch: (service, args) => this.launch(service.id, args) },
+      launcher: { launch: (service, args) => this.launch(service.id, options.isEditor ? [...args, '--editor'] : args) },
       postgres: options.postgres ?? noPostgres,
       proxyProgram: join(dist, 'proxy.cjs'),
       logger,
       keep: options.keep ?? false,
+      isEditor: options.isEditor ?? false,
     });
     this.stacks.push(stack);
     return stack;

@@ -538,6 +538,46 @@ describe('stack', function () {
     });
   });
 
+  describe('an editor', () => {
+    const GRACE = 'HELIX_PORTS_GRACE_MS';
+
+    beforeEach(() => {
+      process.env[GRACE] = '100';
+      cleanup.add(() => delete process.env[GRACE]);
+    });
+
+    it('that says goodbye and does not come back ends the services in its terminals', async () => {
+      const api = world.service('api');
+      const [editor, witness] = [world.stack({ isEditor: true }), world.stack()];
+      await editor.start();
+      await editor.leave();
+      editor.dispose();
+      await world.untilSupervisors(0);
+      assert.deepEqual(await world.processesOf(api), []);
+      await witness.connect();
+      assert.equal((await world.record(api))['wanted'], 'stopped', 'and nobody brings them back');
+    });
+
+    it('that is killed, or one of two that leaves, ends nothing', async () => {
+      const api = world.service('api');
+      const last = world.service('last');
+      const [killed, leaving, staying] = [1, 2, 3].map(() => world.stack({ isEditor: true })) as [Stack, Stack, Stack];
+      await killed.start();
+      for (const one of [leaving, staying]) {
+        await one.connect();
+        await untilState(one, api, 'healthy');
+      }
+      const before = pidsOf(killed);
+      killed.dispose();
+      await leaving.leave();
+      leaving.dispose();
+      // That nothing happens is shown by something that comes later: the last one leaves only one of the two.
+      await staying.stop([last]);
+      assert.equal(snapshotOf(staying, api).pid, before[api]);
+      assert.deepEqual(statesOf(staying), { api: 'healthy', last: 'stopped' });
+    });
+  });
+
   describe('a keeping client', () => {
     it('brings back a supervisor that was killed, and its orphan is ended', async () => {
       const api = world.service('api');
