@@ -1,5 +1,6 @@
 import { connect } from 'node:net';
 import type pg from 'pg';
+import { delay } from '../base/async.ts';
 import { CancelledError, codeOf, messageOf } from '../base/errors.ts';
 
 export interface Endpoint {
@@ -18,13 +19,29 @@ export type ProbeResult = 'postgres' | 'foreign' | 'closed';
 /** Length 8, then the request code 80877103 (https://www.postgresql.org/docs/current/protocol-message-formats.html). */
 const SSL_REQUEST = Buffer.from([0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f]);
 
+export interface ProbeOptions extends Endpoint {
+  readonly timeoutMs?: number;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** A server that ends hangs up without a word, as some other programs do: so it is asked again, and is gone by then. */
+const HANG_UPS = 5;
+const HANG_UP_PAUSE_MS = 100;
+
 /**
  * Who listens, recognised by the protocol: PostgreSQL answers an SSLRequest with the single byte `S` or `N`
  * before any authentication, also while it starts up. `closed` means that nobody accepts a connection.
  */
-export function probePostgres(
-  options: Endpoint & { readonly timeoutMs?: number; readonly signal?: AbortSignal | undefined },
-): Promise<ProbeResult> {
+export async function probePostgres(options: ProbeOptions): Promise<ProbeResult> {
+  for (let left = HANG_UPS; left > 0; left--) {
+    const result = await probeOnce(options);
+    if (result !== 'hungUp') return result;
+    await delay(HANG_UP_PAUSE_MS, options.signal);
+  }
+  return 'foreign';
+}
+
+function probeOnce(options: ProbeOptions): Promise<ProbeResult | 'hungUp'> {
   const { host, port, timeoutMs = 2000, signal } = options;
   return new Promise((resolve, reject) => {
     if (signal?.aborted) return reject(new CancelledError());
@@ -36,7 +53,7 @@ export function probePostgres(
       socket.destroy();
       settle();
     };
-    const answer = (result: ProbeResult): void => end(() => resolve(result));
+    const answer = (result: ProbeResult | 'hungUp'): void => end(() => resolve(result));
     const onAbort = (): void => end(() => reject(new CancelledError()));
     signal?.addEventListener('abort', onAbort, { once: true });
     socket.setTimeout(timeoutMs, () => answer(connected ? 'foreign' : 'closed'));
@@ -47,8 +64,8 @@ export function probePostgres(
     socket.on('data', data =>
       answer(data.length === 1 && (data[0] === 0x53 || data[0] === 0x4e) ? 'postgres' : 'foreign'),
     );
-    socket.on('error', () => answer(connected ? 'foreign' : 'closed'));
-    socket.on('close', () => answer(connected ? 'foreign' : 'closed'));
+    socket.on('error', () => answer(connected ? 'hungUp' : 'closed'));
+    socket.on('close', () => answer(connected ? 'hungUp' : 'closed'));
   });
 }
 
