@@ -49,7 +49,12 @@ describe('bad input: one clear message with the next step', () => {
     await workbench.notifications.waitFor(/\.env\.local.*folder/);
     await waitFor('the API', async () => (await world.service(folder, 'api')).state === 'healthy');
     await rm(join(folder, '.env.local'), { recursive: true });
-    await waitFor('the block, now that it can be written', async () => 'API_PORT' in (await envFile(folder)));
+    // With the proxy's address, so that nothing is left to be written while the file is read-only.
+    await waitFor('the whole block, now that it can be written', async () => {
+      const { state, port } = await world.service(folder, 'proxy');
+      const { HELIX_API_URL = '', API_PORT } = await envFile(folder);
+      return state === 'healthy' && API_PORT !== undefined && HELIX_API_URL.endsWith(`:${port}`);
+    });
     const before = await envFile(folder);
     await chmod(join(folder, '.env.local'), 0o444);
     await workbench.notifications.clear();
