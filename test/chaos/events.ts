@@ -241,7 +241,7 @@ const stopThenStart: Draw = random => {
 /** After a stop nothing of the services may be there, and the keeper goes soon after. */
 async function stoppedProblems(lab: Lab, atOnce: boolean): Promise<string[]> {
   const left = (): string[] => remains(lab).filter(one => !(atOnce && / keep( |$)/.test(one)));
-  for (const limit = Date.now() + (atOnce ? 500 : 10_000); Date.now() < limit && left().length > 0; await sleep(50));
+  for (const limit = Date.now() + (atOnce ? 5_000 : 30_000); Date.now() < limit && left().length > 0; await sleep(50));
   return left().map(one => `left after stop: ${one}`);
 }
 
@@ -436,7 +436,7 @@ const largeEnvFile: Draw = random => {
 };
 
 async function untilWell(lab: Lab, looks: Looks): Promise<string[]> {
-  for (const limit = Date.now() + 20_000; ; await sleep(50)) {
+  for (const limit = Date.now() + 60_000; ; await sleep(50)) {
     const left = await violations(lab, looks);
     if (left.length === 0 || Date.now() > limit) return left;
   }

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
-const LIMIT_MS = 20_000;
+const LIMIT_MS = 60_000;
 
 /** Jobs given to the demo: none may get lost, whatever is killed meanwhile. */
 export class Jobs {
@@ -12,7 +12,7 @@ export class Jobs {
       method: 'POST',
       headers: { 'Content-Type': 'application/json' },
       body: JSON.stringify({ prompt: 'A page that survives everything' }),
-      signal: AbortSignal.timeout(5_000),
+      signal: AbortSignal.timeout(20_000),
     });
     const { id, job_id: jobId } = (await response.json()) as { id?: string; job_id?: string };
     const found = id ?? jobId;
@@ -48,7 +48,7 @@ export class Jobs {
 }
 
 async function statusOf(url: string, id: string): Promise<string> {
-  const response = await fetch(`${url}/api/v1/jobs/${id}`, { signal: AbortSignal.timeout(2_000) });
+  const response = await fetch(`${url}/api/v1/jobs/${id}`, { signal: AbortSignal.timeout(10_000) });
   if (!response.ok) return `answered with ${response.status}`;
   return ((await response.json()) as { status: string }).status;
 }

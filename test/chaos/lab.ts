@@ -1,12 +1,13 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, readdirSync, rmSync } from 'node:fs';
-import { chmod, cp, mkdir, mkdtemp, symlink, writeFile } from 'node:fs/promises';
+import { chmod, cp, mkdir, mkdtemp, readFile, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import getPort from 'get-port';
+import { applyEdits, modify } from 'jsonc-parser';
 import { FAULT_VARIABLE, type FaultPoint } from '../../src/base/fault.ts';
 import { createDemoWorkspace, setDemoVariable } from '../../src/session/demo-workspace.ts';
 import { type Process, processes, processOf, startTime } from './proc.ts';
@@ -64,6 +65,8 @@ export class Lab {
   private constructor(
     readonly root: string,
     private readonly postgresPort: number,
+    /** The proxy's first choice. Other stacks on this machine all want the usual one. */
+    readonly proxyPort: number,
     parent = root,
   ) {
     this.home = join(root, 'home');
@@ -78,7 +81,7 @@ export class Lab {
 
   static async make(): Promise<Lab> {
     const root = await mkdtemp(join(tmpdir(), 'helix-chaos-'));
-    const lab = new Lab(root, await getPort({ host: '127.0.0.1' }));
+    const lab = new Lab(root, await getPort({ host: '127.0.0.1' }), await getPort({ host: '127.0.0.1' }));
     // As root PostgreSQL runs as another user, who has to get at its data.
     await chmod(root, 0o755);
     await mkdir(lab.home);
@@ -90,7 +93,7 @@ export class Lab {
 
   /** Another workspace of the same user: the same state folder, the same PostgreSQL port. */
   async neighbour(name: string): Promise<Lab> {
-    const lab = new Lab(this.root, this.postgresPort, join(this.root, name));
+    const lab = new Lab(this.root, this.postgresPort, this.proxyPort, join(this.root, name));
     await lab.prepare();
     return lab;
   }
@@ -99,6 +102,10 @@ export class Lab {
     await createDemoWorkspace(join(this.root, 'dist/demo'), dirname(this.folder));
     const variables = { POSTGRES_PORT: this.postgresPort, HELIX_DEMO_STEP_MS: 100, HELIX_DEMO_LEASE_MS: 2_000 };
     for (const [name, value] of Object.entries(variables)) await setDemoVariable(this.folder, name, String(value));
+    const config = join(this.folder, 'helix.config.json');
+    const text = await readFile(config, 'utf8');
+    const proxy = { enabled: true, port: this.proxyPort };
+    await writeFile(config, applyEdits(text, modify(text, ['proxy'], proxy, {})));
     await writeFile(this.envFile, USER_LINES);
   }
 
