@@ -55,9 +55,9 @@ describe('bad input: one clear message with the next step', () => {
       const { HELIX_API_URL = '', API_PORT } = await envFile(folder);
       return state === 'healthy' && API_PORT !== undefined && HELIX_API_URL.endsWith(`:${port}`);
     });
-    const before = await envFile(folder);
-    await chmod(join(folder, '.env.local'), 0o444);
     await workbench.notifications.clear();
+    await chmod(join(folder, '.env.local'), 0o444);
+    const before = await envFile(folder);
     await workbench.runCommand('HELIX: Stop all');
     const { message } = await workbench.notifications.waitFor(/\.env\.local.*read-only/);
     assert.match(message, /helix\.publish\.envFile|make .*writable/i);
