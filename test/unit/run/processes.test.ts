@@ -1,6 +1,8 @@
 import { strict as assert } from 'node:assert';
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { join } from 'node:path';
+import { text as textOf } from 'node:stream/consumers';
 import { promisify } from 'node:util';
 import { CancelledError } from '../../../src/base/errors.ts';
 import {
@@ -224,8 +226,14 @@ describe('processes', () => {
     });
 
     it('never ends itself', async () => {
-      const leader = (await identify(process.pid))!;
-      assert.equal(await endProcessGroup({ leader, steps: [{ signal: 'SIGTERM', waitMs: 0 }] }), 'ended');
+      // Not these tests' own process: its children are its descendants, whoever started them.
+      const itself = spawn(process.execPath, [join(__dirname, 'self-ender.cjs')], {
+        detached: true,
+        stdio: ['ignore', 'pipe', 'inherit'],
+      });
+      const ended = once(itself, 'exit') as Promise<[code: number | null, signal: string | null]>;
+      const [outcome, [code, signal]] = await Promise.all([textOf(itself.stdout), ended]);
+      assert.deepEqual({ outcome, code, signal }, { outcome: 'ended', code: 0, signal: null });
     });
 
     it('is cancelled between two looks', async () => {
