@@ -68,10 +68,14 @@ async function leaseIfFree(port: Port, owner: LeaseOwner): Promise<Lease | undef
   }
 }
 
+/** For the answer of a leaseholder on a machine that is busy, milliseconds. Only who stays silent takes as long. */
+const BUSY_OWNER_MS = 1_000;
+
 /** Who uses each of these ports, in words: the lease's owner if it is one of ours, else what the system tells. */
 export async function describeUse(ports: readonly number[]): Promise<ReadonlyMap<number, string>> {
-  const [owners, tcp, udp] = await Promise.all([
-    leaseOwners(ports),
+  // First, and with time: a message that takes a moment longer is better than one that knows less.
+  const owners = await leaseOwners(ports, BUSY_OWNER_MS);
+  const [tcp, udp] = await Promise.all([
     holdersOf(ports, 'tcp').catch((): ReadonlyMap<number, Holder> => new Map()),
     holdersOf(ports, 'udp').catch((): ReadonlyMap<number, Holder> => new Map()),
   ]);

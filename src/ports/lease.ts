@@ -58,12 +58,16 @@ export type LeaseHolder = LeaseOwner | 'free' | 'silent';
 export function askLease(port: number, timeoutMs: number): Promise<LeaseHolder> {
   return new Promise(resolve => {
     const socket = createSocket('udp4');
+    let settled = false;
     const settle = (holder: LeaseHolder): void => {
+      if (settled) return;
+      settled = true;
       clearTimeout(timer);
       socket.removeAllListeners('message');
       socket.close(() => resolve(holder));
     };
-    const timer = setTimeout(() => settle('silent'), timeoutMs);
+    // After a look at the socket: where this process itself was held up, the answer may have been there all the time.
+    const timer = setTimeout(() => setImmediate(settle, 'silent'), timeoutMs);
     socket.once('error', () => settle('free'));
     socket.on('message', message => settle(parseOwner(message) ?? 'silent'));
     socket.connect(port, LOOPBACK, () => socket.send(QUERY));
