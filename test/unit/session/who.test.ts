@@ -9,6 +9,7 @@ import { type Port, toPort } from '../../../src/model/port.ts';
 import { identify, isSame } from '../../../src/run/processes.ts';
 import { type PortUse, stopHolder, useJson, useText, whoHas } from '../../../src/session/who.ts';
 import { finished, type Finished, repository } from '../../chaos/lab.ts';
+import { waitFor } from '../../support/wait.ts';
 import { Cleanup, freeBand } from '../run/harness.ts';
 import { snapshotOf, untilState, World } from './harness.ts';
 
@@ -96,7 +97,8 @@ describe('who has my port', function () {
     await untilState(stack, id, 'stopped');
     assert.equal(await isSame(child!), false, 'the service has ended');
     assert.equal((await world.record(id))['wanted'], 'stopped');
-    assert.equal((await whoHas(toPort(port))).state, 'free');
+    // Somebody else's probe is a listener for an instant.
+    await waitFor('the port to be free', async () => (await whoHas(toPort(port))).state === 'free');
   });
 
   it('does not believe a process that says it is somebody else', async function () {
