@@ -1,4 +1,4 @@
-import { throwIfAborted } from '../base/async.ts';
+import { type Clock, delay, systemClock, throwIfAborted } from '../base/async.ts';
 import { UserError } from '../base/errors.ts';
 import { FIXED_PORTS } from '../model/defaults.ts';
 import { type Band, formatBand, type Port } from '../model/port.ts';
@@ -10,8 +10,18 @@ import { canBind } from './probe.ts';
 
 export interface AllocateOptions extends CandidateOptions {
   readonly owner: LeaseOwner;
+  /**
+   * How long the listener on a fixed port is given to go, milliseconds; 0 unless told. For whoever had the port until a
+   * moment ago: what listens there may be the last of its own processes, on its way out.
+   */
+  readonly goneWithinMs?: number;
   readonly signal?: AbortSignal;
+  readonly clock?: Clock;
 }
+
+type FixedOptions = Pick<AllocateOptions, 'goneWithinMs' | 'signal' | 'clock'>;
+
+const LOOK_AGAIN_MS = 50;
 
 /**
  * Leases a port of the band that can be bound right now.
@@ -30,9 +40,16 @@ export async function allocateFromBand(band: Band, options: AllocateOptions): Pr
 /**
  * Leases one given port.
  * @throws {UserError} naming who has it.
+ * @throws {CancelledError} when `signal` aborts while the port is waited for.
  */
-export async function allocateFixed(port: Port, owner: LeaseOwner): Promise<Lease> {
-  const lease = await leaseIfFree(port, owner);
+export async function allocateFixed(port: Port, owner: LeaseOwner, options: FixedOptions = {}): Promise<Lease> {
+  const { goneWithinMs = 0, signal, clock = systemClock } = options;
+  const limit = clock.now() + goneWithinMs;
+  let lease = await leaseIfFree(port, owner);
+  while (!lease && clock.now() < limit) {
+    await delay(LOOK_AGAIN_MS, signal, clock);
+    lease = await leaseIfFree(port, owner);
+  }
   if (lease) return lease;
   const who = (await describeUse([port])).get(port) ?? 'another process';
   throw new UserError(
@@ -46,7 +63,7 @@ export function allocate(request: PortRequest, options: AllocateOptions): Promis
     case 'none':
       return Promise.resolve(undefined);
     case 'fixed':
-      return allocateFixed(request.port, options.owner);
+      return allocateFixed(request.port, options.owner, options);
     case 'band':
       return allocateFromBand(request.band, {
         reserved: [...FIXED_PORTS, ...(request.except ?? [])],

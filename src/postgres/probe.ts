@@ -75,6 +75,8 @@ export type CredentialsResult =
   | { readonly kind: 'no-role' }
   | { readonly kind: 'no-database' }
   | { readonly kind: 'starting' }
+  /** The connection was refused or broke: a server that ends does so, and the next look finds none or another. */
+  | { readonly kind: 'gone'; readonly message: string }
   | { readonly kind: 'error'; readonly message: string };
 
 /**
@@ -102,8 +104,14 @@ function failureOf(error: unknown): CredentialsResult {
     case '3D000':
       return { kind: 'no-database' };
     case '57P03':
-      return { kind: 'starting' };
+      return /shutting down/i.test(message) ? { kind: 'gone', message } : { kind: 'starting' };
+    case '57P01':
+    case 'ECONNREFUSED':
+    case 'ECONNRESET':
+    case 'EPIPE':
+      return { kind: 'gone', message };
     default:
+      if (/^Connection terminated/.test(message)) return { kind: 'gone', message };
       // pg refuses an empty password on its own, before the server can.
       return /client password must be/i.test(message) ? { kind: 'wrong-password' } : { kind: 'error', message };
   }

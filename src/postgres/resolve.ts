@@ -28,11 +28,26 @@ export interface ResolveOptions {
   readonly oldestMajor?: number;
 }
 
+/** A server that is on its way out answers at one moment and not at the next. */
+const LOOKS = 25;
+const LOOK_AGAIN_MS = 200;
+
 /** Which PostgreSQL this workspace gets. Looks only: nothing is started, fetched or written. */
 export async function resolvePostgres(
   config: PostgresConfig,
   options: ResolveOptions = {},
 ): Promise<PostgresResolution> {
+  for (let left = LOOKS; ; left -= 1) {
+    const found = await lookOnce(config, options);
+    if (found.kind !== 'gone') return found;
+    if (left <= 1) return answerOf(config, options, found);
+    await delay(LOOK_AGAIN_MS, options.signal);
+  }
+}
+
+type Gone = Extract<CredentialsResult, { kind: 'gone' }>;
+
+async function lookOnce(config: PostgresConfig, options: ResolveOptions): Promise<PostgresResolution | Gone> {
   const { host, port } = config;
   switch (await probePostgres({ host, port, signal: options.signal })) {
     case 'closed':
@@ -71,8 +86,16 @@ async function resolveFree(config: PostgresConfig): Promise<PostgresResolution> 
   };
 }
 
-async function resolveServer(config: PostgresConfig, options: ResolveOptions): Promise<PostgresResolution> {
+async function resolveServer(config: PostgresConfig, options: ResolveOptions): Promise<PostgresResolution | Gone> {
   const result = await askUntilStarted(config, options);
+  return result.kind === 'gone' ? result : answerOf(config, options, result);
+}
+
+async function answerOf(
+  config: PostgresConfig,
+  options: ResolveOptions,
+  result: CredentialsResult,
+): Promise<PostgresResolution> {
   const { oldestMajor = OLDEST_MAJOR } = options;
   if (result.kind === 'ok' && parseInt(result.version, 10) >= oldestMajor) {
     return { kind: 'reuse', version: result.version };
@@ -93,7 +116,7 @@ async function askUntilStarted(config: PostgresConfig, options: ResolveOptions):
   for (let left = options.startingRetries ?? 50; ; left -= 1) {
     const result = await tryCredentials(config);
     if (result.kind !== 'starting' || left <= 0) return result;
-    await delay(200, options.signal);
+    await delay(LOOK_AGAIN_MS, options.signal);
   }
 }
 
@@ -123,6 +146,7 @@ function refusal(
       };
     case 'starting':
       return { problem: 'has been starting up for a long time', advice: `Wait for it, ${OWN_SERVER}.` };
+    case 'gone':
     case 'error':
       return { problem: `refuses the connection (${result.message})`, advice: `Mend that there, ${OWN_SERVER}.` };
   }

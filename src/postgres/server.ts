@@ -260,6 +260,13 @@ async function assertFree(credentials: Credentials, signal: AbortSignal): Promis
 /** Read anew at each call: the compiler believes that a signal seen unaborted stays so. */
 const isAborted = (signal: AbortSignal): boolean => signal.aborted;
 
+/** How often a connection to a server that runs may break, and how long it is left alone after that. */
+const BROKEN_MAX = 50;
+const BROKEN_PAUSE_MS = 100;
+
+const refusedBy = ({ host, port }: Credentials, { message }: { readonly message: string }): UserError =>
+  new UserError(`PostgreSQL runs on ${host}:${port} but refuses the connection: ${message}`);
+
 type Access = 'ok' | 'wrong-password' | 'ended';
 
 async function openAccess(
@@ -272,7 +279,7 @@ async function openAccess(
   if (!postmaster) return 'ended';
   await recordServer(server);
   const { host, port, database } = credentials;
-  for (;;) {
+  for (let broken = 0; ;) {
     const result = await tryCredentials(credentials);
     if (signal.aborted) return 'ended';
     switch (result.kind) {
@@ -292,9 +299,14 @@ async function openAccess(
       case 'starting':
         await delay(POLL_MS);
         break;
+      case 'gone':
+        // Its exit, if it ends, is the answer.
+        if (await Promise.race([server.exited, delay(BROKEN_PAUSE_MS)])) return 'ended';
+        if ((broken += 1) <= BROKEN_MAX) break;
+        throw refusedBy(credentials, result);
       case 'error':
         if (signal.aborted) return 'ended';
-        throw new UserError(`PostgreSQL runs on ${host}:${port} but refuses the connection: ${result.message}`);
+        throw refusedBy(credentials, result);
     }
   }
 }

@@ -60,6 +60,8 @@ type Passing = 'pid' | 'startedAt' | 'url' | 'note' | 'port' | 'readyPort' | 'dr
 type Ending = Exclude<AttemptEnd, { kind: 'interrupted' | 'impossible' }>;
 
 const LAST_LINES = 20;
+/** For what killed processes left on a fixed port: PostgreSQL writes its shared buffers out before it goes. */
+const PREDECESSOR_GONE_MS = 10_000;
 
 /**
  * Keeps one service running: leases its port, starts it, restarts it by policy, ends it whole. One loop per start.
@@ -465,8 +467,11 @@ export class Supervisor {
       sticky: this.current.port === undefined ? record?.port : (this.current.port as Port),
       // Its supervisor was killed, or it has lost its port: whoever has its address is to find it there again.
       stays: record?.wanted === 'running',
+      // PostgreSQL, for one, carries no marker, and shuts down after those who ran it have been killed.
+      goneWithinMs: record?.wanted === 'running' ? PREDECESSOR_GONE_MS : 0,
       avoid: race.lostPorts,
       signal,
+      clock: this.clock,
     });
     if (this.lease) this.update({ port: this.lease.port });
     else this.update({}, ['port']);

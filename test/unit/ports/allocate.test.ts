@@ -3,6 +3,7 @@ import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import { networkInterfaces } from 'node:os';
+import { delay } from '../../../src/base/async.ts';
 import { CancelledError, UserError } from '../../../src/base/errors.ts';
 import { type Band, inBand, type Port, toPort } from '../../../src/model/port.ts';
 import { allocate, allocateFixed, allocateFromBand } from '../../../src/ports/allocate.ts';
@@ -189,6 +190,27 @@ describe('allocate', function () {
       const lease = await allocate({ kind: 'fixed', port: port! }, { owner: OWNER });
       assert.equal(lease?.port, port);
       await lease?.release();
+    });
+
+    it('is had as soon as its listener has gone, where that is waited for', async () => {
+      const [port] = portsOf(band);
+      const stranger = await cleanup.stranger(port!);
+      const waiting = allocateFixed(port!, OWNER, { goneWithinMs: 60_000 });
+      await delay(100);
+      stranger.close();
+      const lease = await waiting;
+      assert.equal(lease.port, port);
+      await lease.release();
+    });
+
+    it('is not waited for longer than that, nor when that is cancelled', async () => {
+      const [port] = portsOf(band);
+      await cleanup.stranger(port!);
+      await assert.rejects(allocateFixed(port!, OWNER, { goneWithinMs: 120 }), /is taken by pid/);
+      const abort = new AbortController();
+      const waiting = allocateFixed(port!, OWNER, { goneWithinMs: 60_000, signal: abort.signal });
+      abort.abort();
+      await assert.rejects(waiting, CancelledError);
     });
 
     it('names who has it', async () => {

@@ -161,6 +161,16 @@ describe('postgres runner', function () {
     assert.match(JSON.stringify(resolved), /not PostgreSQL: mocha \(pid 1\)/);
   });
 
+  it('starts one where the server that answered is gone a moment later', async () => {
+    const config = await cleanup.config();
+    // The answer to an SSLRequest is the last that this one says.
+    const server = createServer(socket => socket.on('error', () => undefined).once('data', () => socket.end('N')));
+    server.listen(config.port, '127.0.0.1').once('connection', () => server.close());
+    await once(server, 'listening');
+    cleanup.add(() => void server.close());
+    assert.equal((await resolvePostgres(config)).kind, 'start');
+  });
+
   it('does not start a second server on data that is in use', async () => {
     const config = await cleanup.config();
     await cleanup.readyPostgres(config);
