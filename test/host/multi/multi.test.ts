@@ -7,7 +7,7 @@ import type { StartOutcome } from '../../../src/session/stack.ts';
 import { waitFor } from '../../support/wait.ts';
 import { api, run } from '../helix.ts';
 
-describe('a workspace of two folders', () => {
+describe('a workspace of several folders', () => {
   const folders = (): readonly vscode.WorkspaceFolder[] => vscode.workspace.workspaceFolders!;
   const target = (index: number): { folder: string } => ({ folder: folders()[index]!.uri.toString() });
   const service = async (index: number, id?: string): Promise<ServiceSnapshot> =>
@@ -44,5 +44,26 @@ describe('a workspace of two folders', () => {
     await waitFor('the first setting to be taken back', () => setting(0) === undefined);
     assert.equal((await service(1)).pid, pid);
     assert.equal(setting(1), (await service(1, 'proxy')).url);
+  });
+
+  it('has a stack for each folder of a monorepo, published in that folder and in no settings', async () => {
+    const mono = folders()[2]!;
+    const below = ['first', 'second'].map(name => vscode.Uri.joinPath(mono.uri, name));
+    const stacks = (await api()).stacks().slice(2);
+    assert.deepEqual(
+      stacks.map(stack => stack.workspace),
+      below.map(uri => uri.fsPath),
+    );
+    for (const uri of below) {
+      const outcome = await run<StartOutcome>('helix.start', { folder: uri.toString() });
+      assert.equal(outcome.kind, 'started');
+    }
+    for (const [index, uri] of below.entries()) {
+      const { url } = await service(2 + index, 'proxy');
+      assert.equal(await (await fetch(url!)).text(), ['first', 'second'][index]);
+      const env = await readFile(join(uri.fsPath, '.env.local'), 'utf8');
+      assert.ok(env.includes(`HELIX_API_URL=${url}\n`), env);
+    }
+    assert.equal(setting(2), undefined);
   });
 });
