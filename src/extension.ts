@@ -30,7 +30,7 @@ export function activate(context: vscode.ExtensionContext): HelixApi {
   const tree = new ServiceTree(stacks);
   const view = vscode.window.createTreeView(VIEW_SERVICES, { treeDataProvider: tree, showCollapseAll: true });
   tree.attach(view);
-  context.subscriptions.push(log, stacks, tree, view, new StatusBar(stacks));
+  context.subscriptions.push(log, tree, view, new StatusBar(stacks));
   // Not waited for: reading configurations and looking for what runs must not hold up the editor. Commands wait for it.
   const ready = load(stacks, reporter);
   const { extensionUri, globalStorageUri } = context;
@@ -50,9 +50,15 @@ async function load(stacks: FolderStacks, reporter: Reporter): Promise<void> {
   }
 }
 
-/** A reload comes back within seconds; a disabled or uninstalled extension does not, and its services then end. */
+/**
+ * A reload comes back within seconds; a disabled or uninstalled extension does not, and its services then end. The editor
+ * disposes of the subscriptions without waiting for this, so the connections that the goodbye needs are none of them.
+ */
 export async function deactivate(): Promise<void> {
-  await Promise.all(active?.all.map(({ stack }) => stack.leave()) ?? []);
+  const stacks = active;
+  active = undefined;
+  await Promise.all(stacks?.all.map(({ stack }) => stack.leave()) ?? []);
+  stacks?.dispose();
 }
 
 /** Not waited for: the progress is shown, and the extension is of use meanwhile. */
