@@ -127,10 +127,13 @@ const markOf = async (pid: number): Promise<ProcessMark> => ({ pid, startTime: a
 const stillRuns = async (mark: ProcessMark): Promise<boolean> =>
   mark.startTime !== undefined && mark.startTime === (await startTimeOf(mark.pid));
 
-/** So that a later run can tell a server of ours that lost its runner from anybody else's. */
+/**
+ * So that a later run can tell a server of ours that lost its runner from anybody else's. Of no use after a crash of the
+ * machine, so the disk is not waited for.
+ */
 async function recordServer(server: Server): Promise<void> {
   const record: ServerRecord = { server: await markOf(server.pid), runner: await markOf(process.pid) };
-  await writeFileAtomic(recordFile(server.cluster), `${JSON.stringify(record)}\n`, { mode: 0o600 });
+  await writeFileAtomic(recordFile(server.cluster), `${JSON.stringify(record)}\n`, { mode: 0o600, fsync: false });
 }
 
 async function readRecord(cluster: Cluster): Promise<ServerRecord | undefined> {
