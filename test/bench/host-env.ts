@@ -10,6 +10,8 @@ export interface HostEnv {
 
 /** A file of this name in the window's folder: the program waits until the window has settled. */
 export const SETTLE_FIRST = 'settle-first';
+/** That long, in milliseconds. */
+export const SETTLE_MS = 4_000;
 
 export interface ActivationTimes {
   readonly settled: boolean;
@@ -17,6 +19,19 @@ export interface ActivationTimes {
   readonly activeMs: number;
   /** Until the folders have been read and what runs in them was found. */
   readonly readyMs: number;
+}
+
+/** The demo's configuration while the window is to see no HELIX, so that the program says when the extension begins. */
+export const HIDDEN_CONFIG = 'hidden.json';
+
+/** What an extension host that found running services tells, times in milliseconds. */
+export interface FoundTimes {
+  readonly settled: boolean;
+  /** When the extension was activated, since the epoch; the others count from there. */
+  readonly beganAt: number;
+  readonly foundMs: number;
+  readonly publishedMs: number;
+  readonly services: readonly { readonly id: string; readonly pid: number | null; readonly port: number | null }[];
 }
 
 /** The file beside the results with what is to be done meanwhile, a word a line: `start`, and `end` at last. */

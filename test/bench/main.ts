@@ -8,6 +8,7 @@ import { describeLoad, describeMachine } from './machine.ts';
 import { proxy } from './proxy.ts';
 import { proxyMemory } from './proxy-memory.ts';
 import { races } from './races.ts';
+import { reconnect } from './reconnect.ts';
 import { recovery } from './recovery.ts';
 import { Scope } from './scope.ts';
 import { start } from './start.ts';
@@ -17,7 +18,18 @@ import { start } from './start.ts';
  * stdout, progress on stderr. Nothing here passes or fails by a time.
  */
 
-const benches: readonly Bench[] = [lease, find, activation, start, recovery, races, discovery, proxy, proxyMemory];
+const benches: readonly Bench[] = [
+  lease,
+  find,
+  activation,
+  start,
+  reconnect,
+  recovery,
+  races,
+  discovery,
+  proxy,
+  proxyMemory,
+];
 
 async function main(scope: Scope): Promise<number> {
   const { values, positionals } = parseArgs({

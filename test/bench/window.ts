@@ -17,7 +17,7 @@ export class BenchWindow {
   private readonly lines: string[] = [];
 
   private constructor(
-    private readonly page: Page,
+    readonly page: Page,
     private readonly vscode: Vscode,
   ) {}
 

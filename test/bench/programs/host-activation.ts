@@ -4,9 +4,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import * as vscode from 'vscode';
 import type { HelixApi } from '../../../src/editor/api.ts';
-import { type ActivationTimes, type HostEnv, SETTLE_FIRST } from '../host-env.ts';
-
-const SETTLE_MS = 4_000;
+import { type ActivationTimes, type HostEnv, SETTLE_FIRST, SETTLE_MS } from '../host-env.ts';
 
 const env = process.env as Partial<HostEnv>;
 
