@@ -60,7 +60,7 @@ const COMMANDS: Readonly<Record<string, Command>> = {
   status: {
     options: ['folder', 'json', 'watch'],
     maxWords: 0,
-    run: async context => (await import('./cli/look-commands.ts')).status(context),
+    run: async context => (await import('./cli/status.ts')).status(context),
   },
   url: {
     options: ['folder'],

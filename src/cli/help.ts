@@ -11,7 +11,8 @@ usage: helix-ports COMMAND [options]
   restart SERVICE --rolling   the new process beside the old one, which ends once
                               nothing is open to it: no request is lost
   scale SERVICE N             run N of a service side by side
-  status [--json] [--watch]   what runs where
+  status [--json] [--watch]   what runs where; --watch: a live table, in a pipe a line for
+                              each change, with --json an object
   url [SERVICE]               print the address of a service; without one that of the API
                               which stays (the proxy's, while there is one)
   logs SERVICE [--follow] [--lines N]

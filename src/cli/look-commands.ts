@@ -2,41 +2,15 @@ import { UserError } from '../base/errors.ts';
 import { effectiveText } from '../model/effective-env.ts';
 import { FRONTED_ID, stableUrlOf } from '../model/front.ts';
 import { publishedValues } from '../model/publication.ts';
-import type { StackSnapshot } from '../model/service.ts';
 import { effectiveEnvironmentOf } from '../session/effective-env.ts';
 import { type CliContext, EXIT, UsageError } from './context.ts';
 import { followLog, printLog } from './follow.ts';
 import { untilInterrupted } from './interrupt.ts';
 import { backgroundLauncher, openStack } from './open-stack.ts';
 import { serviceOf } from './stack-commands.ts';
-import { statusJson, statusTable } from './status-table.ts';
 import type { Stack } from '../session/stack.ts';
 
 const look = (context: CliContext): Promise<Stack> => openStack(context, { keep: false, launcher: backgroundLauncher });
-
-const CLEAR_SCREEN = '\x1b[H\x1b[2J';
-
-/** Exit code 0 whatever the services' state: the question was answered. */
-export async function status(context: CliContext): Promise<number> {
-  const stack = await look(context);
-  const { json, watch } = context.options;
-  const isScreen = watch && !json && process.stdout.isTTY;
-  let shown = '';
-  const show = (snapshot: StackSnapshot): void => {
-    const text = json ? JSON.stringify(statusJson(snapshot)) : statusTable(snapshot);
-    // Not everything that changes is shown here.
-    if (text === shown) return;
-    shown = text;
-    context.out(isScreen ? `${CLEAR_SCREEN}${text}` : text);
-  };
-  show(stack.snapshot);
-  if (watch) {
-    stack.onChange(show);
-    return untilInterrupted();
-  }
-  stack.dispose();
-  return EXIT.ok;
-}
 
 export async function url(context: CliContext): Promise<number> {
   const stack = await look(context);

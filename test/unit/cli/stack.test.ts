@@ -90,7 +90,7 @@ describe('helix-ports with a stack', function () {
       restarts: 0,
     });
     assert.equal(((await (await fetch(`${api.url}/health`)).json()) as { pid: number }).pid, api.pid);
-    assert.match(await ok('status'), new RegExp(`^api +healthy +${api.url} +${api.pid} +0$`, 'm'));
+    assert.match(await ok('status'), new RegExp(`^api +healthy +${api.port} +${api.url} +${api.pid} +.* 0$`, 'm'));
 
     assert.equal(await ok('url'), `${api.url}\n`);
     assert.equal(await ok('url', 'web'), `${web.url}\n`);
