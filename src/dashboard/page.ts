@@ -1,5 +1,6 @@
 import './locale.ts';
 import type { StackAction, ToPage } from '../model/dashboard.ts';
+import type { ReplicaCounts } from '../model/replicas.ts';
 import type { ServiceId, ServiceSnapshot } from '../model/service.ts';
 import { stateText } from '../model/wording.ts';
 import { button, element, setChildren, setText } from './dom.ts';
@@ -63,7 +64,7 @@ class Page {
       case 'hello':
         return this.begin(message);
       case 'services':
-        return this.showServices(message.services);
+        return this.showServices(message.services, message.replicas);
       case 'history':
         return this.byService.get(message.id)?.setHistory(message.checks, message.restarts);
       case 'check':
@@ -102,14 +103,15 @@ class Page {
     this.output = output;
   }
 
-  private showServices(services: readonly ServiceSnapshot[]): void {
+  private showServices(services: readonly ServiceSnapshot[], replicas: ReplicaCounts): void {
     const cards = services.map(service => {
       const known = this.byService.get(service.id);
       if (known) {
-        known.show(service);
+        known.show(service, replicas[service.id]);
         return known.element;
       }
       const card = new ServiceCard(service, {
+        replicas: replicas[service.id],
         canAct: this.canAct,
         windowMs: this.windowMs,
         onAction: action => this.host.send({ kind: 'service', action, id: service.id }),

@@ -1,5 +1,6 @@
 import type { ServiceAction } from '../model/dashboard.ts';
 import type { HealthCheck, RestartMark } from '../model/health-history.ts';
+import { MAX_REPLICAS } from '../model/replicas.ts';
 import { isRunning, type ServiceSnapshot } from '../model/service.ts';
 import { factsOf, lookOf, stateText } from '../model/wording.ts';
 import { HealthChart } from './chart.ts';
@@ -11,6 +12,8 @@ const KEPT_CHECKS = 2_000;
 export interface CardOptions {
   readonly canAct: boolean;
   readonly windowMs: number;
+  /** How many there are to be of it; undefined for one of which there cannot be several. */
+  readonly replicas: number | undefined;
   readonly onAction: (action: ServiceAction) => void;
 }
 
@@ -27,6 +30,7 @@ export class ServiceCard {
   private checks: HealthCheck[] = [];
   private restarts: readonly RestartMark[] = [];
   private service: ServiceSnapshot;
+  private replicas: number | undefined;
   private factsText = '';
 
   constructor(
@@ -43,6 +47,8 @@ export class ServiceCard {
           restart: action('restart', 'Restart'),
           stop: action('stop', 'Stop'),
           terminal: action('terminal', 'Terminal'),
+          removeReplica: this.scaleButton('removeReplica'),
+          addReplica: this.scaleButton('addReplica'),
         }
       : {};
     this.link.addEventListener('click', event => {
@@ -59,11 +65,12 @@ export class ServiceCard {
       this.facts,
       element('div', { class: 'buttons' }, ...Object.values(this.buttons)),
     );
-    this.show(service);
+    this.show(service, options.replicas);
   }
 
-  show(service: ServiceSnapshot): void {
+  show(service: ServiceSnapshot, replicas: number | undefined): void {
     this.service = service;
+    this.replicas = replicas;
     const { kind } = service.state;
     this.element.dataset['state'] = kind;
     setText(this.title, service.label);
@@ -74,6 +81,7 @@ export class ServiceCard {
     if (restart) restart.hidden = !running || service.external;
     if (stop) stop.hidden = !running;
     if (terminal) terminal.hidden = service.supervisorPid === undefined;
+    this.showScale(running && !service.external ? replicas : undefined);
     this.tick();
   }
 
@@ -86,6 +94,7 @@ export class ServiceCard {
     const facts = factsOf(service, now).filter(fact => fact.name !== 'url' && fact.name !== 'problem');
     const rows = [
       ...(service.port === undefined ? [] : [['Port', String(service.port)] as const]),
+      ...((this.replicas ?? 1) > 1 ? [['Replicas', String(this.replicas)] as const] : []),
       ...facts.map(fact => [fact.label, fact.value] as const),
     ];
     const text = JSON.stringify(rows);
@@ -113,6 +122,29 @@ export class ServiceCard {
     this.checks.push(check);
     if (this.checks.length > KEPT_CHECKS) this.checks.splice(0, this.checks.length - KEPT_CHECKS);
     this.chart.show(this.checks, this.restarts);
+  }
+
+  private scaleButton(name: 'addReplica' | 'removeReplica'): HTMLButtonElement {
+    const { label } = this.service;
+    const [sign, words] =
+      name === 'addReplica' ? ['+', `Add a replica of ${label}`] : ['−', `Remove a replica of ${label}`];
+    const onClick = (): void => {
+      if (made.getAttribute('aria-disabled') !== 'true') this.options.onAction(name);
+    };
+    const made = button(sign, onClick, { class: 'scale', title: words, aria: { label: words } });
+    return made;
+  }
+
+  /** A button that has no effect now stays where it is, for it may have the focus. */
+  private showScale(count: number | undefined): void {
+    const { addReplica, removeReplica } = this.buttons;
+    const set = (target: HTMLButtonElement | undefined, isUseful: (count: number) => boolean): void => {
+      if (!target) return;
+      target.hidden = count === undefined;
+      target.setAttribute('aria-disabled', String(count === undefined || !isUseful(count)));
+    };
+    set(removeReplica, many => many > 1);
+    set(addReplica, many => many < MAX_REPLICAS);
   }
 
   private showLink(url: string | undefined): void {

@@ -13,6 +13,8 @@ const SERVICE_COMMANDS: Readonly<Record<ServiceAction, string>> = {
   restart: COMMANDS.restartService,
   open: COMMANDS.openService,
   terminal: COMMANDS.showTerminal,
+  addReplica: COMMANDS.addReplica,
+  removeReplica: COMMANDS.removeReplica,
 };
 
 const STACK_COMMANDS: Readonly<Record<StackAction, string>> = {

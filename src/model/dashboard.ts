@@ -1,5 +1,6 @@
 import type { HealthCheck, RestartMark } from './health-history.ts';
 import type { BandMap } from './port-map.ts';
+import type { ReplicaCounts } from './replicas.ts';
 import type { ServiceId, ServiceSnapshot } from './service.ts';
 
 /** What a host tells the dashboard's page. Plain data; whatever text is in it is shown as text. */
@@ -13,7 +14,12 @@ export type ToPage =
       /** A page that is served only looks. */
       readonly canAct: boolean;
     }
-  | { readonly kind: 'services'; readonly services: readonly ServiceSnapshot[] }
+  | {
+      readonly kind: 'services';
+      readonly services: readonly ServiceSnapshot[];
+      /** How many there are to be of each service of which there can be several. */
+      readonly replicas: ReplicaCounts;
+    }
   /** Replaces what was told of this service's health. */
   | {
       readonly kind: 'history';
@@ -27,7 +33,7 @@ export type ToPage =
   | { readonly kind: 'lines'; readonly id: ServiceId; readonly lines: readonly string[]; readonly all: boolean }
   | { readonly kind: 'ports'; readonly bands: readonly BandMap[] };
 
-export const SERVICE_ACTIONS = ['start', 'stop', 'restart', 'open', 'terminal'] as const;
+export const SERVICE_ACTIONS = ['start', 'stop', 'restart', 'open', 'terminal', 'addReplica', 'removeReplica'] as const;
 export type ServiceAction = (typeof SERVICE_ACTIONS)[number];
 
 export const STACK_ACTIONS = ['startAll', 'stopAll', 'restartAll', 'exportHistory'] as const;

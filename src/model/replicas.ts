@@ -29,6 +29,14 @@ export function withReplicas(plan: Plan, counts: ReplicaCounts = {}): Plan {
   return { ...plan, services };
 }
 
+/** How many there are to be of each service of which there can be several. */
+export const replicaCounts = ({ services }: Pick<Plan, 'services'>): ReplicaCounts =>
+  Object.fromEntries(
+    services
+      .filter(service => service.replicaOf === undefined && whyOnlyOne(service) === undefined)
+      .map(({ id, replicas }) => [id, replicas]),
+  );
+
 /** Why only one of this service can run; undefined when there can be several. */
 export function whyOnlyOne(service: PlannedService): string | undefined {
   if (service.kind !== 'process') return `there is only one ${service.label} in a workspace`;

@@ -1,6 +1,7 @@
 import { coalesce } from '../base/async.ts';
 import { type Disposable, DisposableStore } from '../base/dispose.ts';
 import type { ToPage } from '../model/dashboard.ts';
+import { replicaCounts } from '../model/replicas.ts';
 import type { ServiceId, StackSnapshot } from '../model/service.ts';
 import { portMap } from './port-map.ts';
 import type { Stack } from './stack.ts';
@@ -52,7 +53,7 @@ export class DashboardFeed implements Disposable {
   }
 
   private onStack({ services }: StackSnapshot): void {
-    this.tell({ kind: 'services', services });
+    this.tell({ kind: 'services', services, replicas: replicaCounts(this.stack.plan) });
     for (const { id, supervisorPid, restarts } of services) {
       if (supervisorPid === undefined) continue;
       if (this.asked.get(id) !== supervisorPid) void this.tellPast(id);

@@ -58,7 +58,7 @@ describe('the dashboard', () => {
   const shot = (page: Page, name: string): Promise<unknown> =>
     page.screenshot({ path: join(screenshotsDir, `dashboard-${name}.png`) });
 
-  const card = (page: Page | Frame, label = LABEL) => page.getByRole('article', { name: label });
+  const card = (page: Page | Frame, label = LABEL) => page.getByRole('article', { name: label, exact: true });
 
   const isHealthy = (page: Page | Frame): Promise<void> =>
     card(page).getByText('healthy', { exact: true }).waitFor({ timeout: 60_000 });
@@ -246,7 +246,7 @@ describe('the dashboard', () => {
     });
 
     for (const theme of ['light', 'dark', 'highContrast'] as const satisfies readonly Theme[]) {
-      it(`has the look of the editor in ${theme}`, async () => {
+      it(`has the look of the editor in ${theme}, and leaves nobody out`, async () => {
         await workbench.setTheme(theme);
         const page = await frame();
         await page.locator('[role=gridcell].ours').first().waitFor();
@@ -260,6 +260,7 @@ describe('the dashboard', () => {
           return [getComputedStyle(document.body).backgroundColor, wanted];
         });
         assert.equal(own, editor);
+        assert.deepEqual(await accessibilityProblems(page), []);
         await shot(workbench.page, `webview-${theme}`);
       });
     }
@@ -277,6 +278,31 @@ describe('the dashboard', () => {
       await card(page).getByText('stopped', { exact: true }).waitFor();
       assert.equal((await world.service(folder, 'api')).state, 'stopped');
       await card(page).getByRole('button', { name: 'Start' }).click();
+      await isHealthy(page);
+    });
+
+    it('runs one more of a service and one less, by the keyboard and with a name for each button', async () => {
+      const page = await frame();
+      const more = card(page).getByRole('button', { name: `Add a replica of ${LABEL}` });
+      const less = card(page).getByRole('button', { name: `Remove a replica of ${LABEL}` });
+      assert.deepEqual([await more.innerText(), await less.innerText()], ['+', '−']);
+      assert.equal(await less.getAttribute('aria-disabled'), 'true');
+      // There can be several of this one as well, which opens no port; each has its own pair.
+      assert.equal(await page.getByRole('button', { name: /^Add a replica of / }).count(), 2);
+      await more.focus();
+      await workbench.page.keyboard.press('Enter');
+      const second = card(page, `${LABEL} 2`);
+      await second.getByText('healthy', { exact: true }).waitFor({ timeout: 60_000 });
+      await waitFor('the count', async () => /Replicas\s*2/.test(await card(page).locator('dl').innerText()));
+      assert.equal((await world.service(folder, 'api-2')).state, 'healthy');
+      assert.equal(await second.getByRole('button', { name: /replica/ }).count(), 0);
+      await waitFor('the other button', async () => (await less.getAttribute('aria-disabled')) === 'false');
+      await less.focus();
+      await workbench.page.keyboard.press('Enter');
+      await second.waitFor({ state: 'detached', timeout: 60_000 });
+      await waitFor('the last one', async () => (await less.getAttribute('aria-disabled')) === 'true');
+      // It stays where it is, for whoever came to it with the keyboard.
+      assert.equal(await less.evaluate(button => button === document.activeElement), true);
       await isHealthy(page);
     });
 
