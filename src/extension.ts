@@ -25,6 +25,7 @@ export function activate(context: vscode.ExtensionContext): HelixApi {
     logger: log,
     environment: context.environmentVariableCollection,
     onProblem: message => reporter.warn(message),
+    onWatchedRestart: (owner, restart) => reporter.showWatched(owner, restart),
   });
   active = stacks;
   const tree = new ServiceTree(stacks);

@@ -8,7 +8,7 @@ import type { Logger } from '../base/logger.ts';
 import { publishedValues } from '../model/publication.ts';
 import type { Plan } from '../model/plan.ts';
 import { publishEnvFile } from '../publish/publish-env-file.ts';
-import { type PostgresProvider, type PythonProvider, Stack } from '../session/stack.ts';
+import { type PostgresProvider, type PythonProvider, Stack, type WatchedRestart } from '../session/stack.ts';
 import { SettingsPublisher } from './settings-publisher.ts';
 import { TerminalEnvironment } from './terminal-environment.ts';
 import { Terminals } from './terminals.ts';
@@ -30,6 +30,8 @@ export interface FolderStackOptions {
   readonly environment: vscode.GlobalEnvironmentVariableCollection;
   /** Shows that something could not be published; called once for each new reason. */
   readonly onPublishProblem: (message: string) => void;
+  /** Shows how a restart came out that a saved file asked for. */
+  readonly onWatchedRestart: (owner: FolderStack, restart: WatchedRestart) => void;
   readonly terminalPrefix: () => string;
 }
 
@@ -71,6 +73,7 @@ export class FolderStack implements Disposable {
     );
     this.settings = new SettingsPublisher(options.within);
     this.terminalEnvironment = new TerminalEnvironment(options.within, options.environment);
+    this.store.add(this.stack.onWatchedRestart(restart => options.onWatchedRestart(this, restart)));
     this.watchEnvFile(options.plan.publish.envFile);
     this.store.add(
       this.stack.onChange(() => {

@@ -7,6 +7,7 @@ import type { Logger } from '../base/logger.ts';
 import { CHECKOUT_FILES } from '../model/checkout.ts';
 import { isRunning } from '../model/service.ts';
 import { CONFIG_FILE } from '../session/config-file.ts';
+import type { WatchedRestart } from '../session/stack.ts';
 import type { FolderStack } from './folder-stack.ts';
 import { CONTEXT_KEYS } from './ids.ts';
 import type { EditorPostgresOptions } from './postgres.ts';
@@ -17,6 +18,7 @@ export interface FolderStacksOptions {
   readonly logger: Logger;
   readonly environment: vscode.GlobalEnvironmentVariableCollection;
   readonly onProblem: (message: string) => void;
+  readonly onWatchedRestart: (owner: FolderStack, restart: WatchedRestart) => void;
 }
 
 /** The stacks of all workspace folders that have a HELIX; follows folders and configurations as they change. */

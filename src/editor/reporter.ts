@@ -4,7 +4,7 @@ import type { Logger } from '../base/logger.ts';
 import { exposureNote } from '../model/host.ts';
 import { missingModule } from '../model/python.ts';
 import type { ServiceSnapshot, StackSnapshot } from '../model/service.ts';
-import type { ServiceFailure, StartOutcome, StopOutcome } from '../session/stack.ts';
+import type { ServiceFailure, StartOutcome, StopOutcome, WatchedRestart } from '../session/stack.ts';
 import type { FolderStack } from './folder-stack.ts';
 import { refOf } from './hover.ts';
 import { COMMANDS } from './ids.ts';
@@ -34,6 +34,13 @@ export class Reporter {
       case 'cancelled':
         return;
     }
+  }
+
+  /** In passing, unless it failed: whoever saves a file is busy with it. */
+  showWatched(owner: FolderStack, { label, because, outcome }: WatchedRestart): void {
+    if (outcome.kind !== 'started') return this.showStart(owner, outcome);
+    const text = vscode.l10n.t('{0} was restarted: {1} changed', label, because);
+    vscode.window.setStatusBarMessage(`$(sync) ${text}`, 4000);
   }
 
   showLeftRunning(outcome: StopOutcome): void {

@@ -73,6 +73,15 @@ const variableValue = z.pipe(
   z.transform(value => String(value)),
 );
 
+/** Below this file, so that no glob makes us read all of a disk. */
+const glob = text.check(
+  z.refine(
+    value => !/^!?[/\\]|^!?[A-Za-z]:|(^!?|[/\\])\.\.([/\\]|$)/.test(value),
+    'is not below this file: it begins at a root or has a ".."',
+  ),
+);
+const globs = z.array(glob).check(z.minLength(1));
+
 const service = z.strictObject({
   type: described(
     'process (the default): a command to run. postgres: a PostgreSQL that HELIX finds, reuses or starts.',
@@ -97,6 +106,10 @@ const service = z.strictObject({
   stopTimeoutSeconds: described('How long SIGINT is given before SIGTERM; 10 without it.', seconds),
   tty: described('It gets the terminal itself rather than a pipe: for debuggers and prompts.', z.boolean()),
   path: described('The page that Open goes to, such as "/docs".', path),
+  watch: described(
+    'Globs, such as "src/worker/**/*.py": saving a file that matches restarts it, without a gap where that is possible.',
+    globs,
+  ),
 });
 
 const publish = z.strictObject({
@@ -125,10 +138,7 @@ const proxy = z.strictObject({
     'Further pages that may call the API from a browser, such as "http://localhost:5173", "${url:web}", or "null" for files.',
     z.array(text),
   ),
-  watch: described(
-    'Globs, such as "src/**/*.py": saving a file that matches replaces the API without a gap.',
-    z.array(text).check(z.minLength(1)),
-  ),
+  watch: described('Globs, such as "src/**/*.py": saving a file that matches replaces the API without a gap.', globs),
 });
 
 const postgres = z.strictObject({

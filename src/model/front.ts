@@ -18,7 +18,9 @@ const STOP_MS = 10_000;
 export function withFront(plan: Plan): Plan {
   const { proxy, workspace } = plan;
   const services = plan.services.map(service =>
-    service.id === FRONTED_ID ? { ...service, drainMs: proxy.drainMs, watch: proxy.watch } : service,
+    service.id === FRONTED_ID
+      ? { ...service, drainMs: proxy.drainMs, watch: [...(service.watch ?? []), ...proxy.watch] }
+      : service,
   );
   const api = services.find(service => service.id === FRONTED_ID);
   const hasOwn = services.some(service => service.id === PROXY_ID);

@@ -131,6 +131,7 @@ function plannedService(id: ServiceId, service: ServiceConfig, context: PlanCont
     },
     tty: service.tty ?? false,
     openPath: service.path ?? '/',
+    ...(service.watch && { watch: service.watch }),
   };
   if (service.type === 'postgres') {
     return {

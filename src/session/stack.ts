@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { throwIfAborted } from '../base/async.ts';
 import { type Disposable, DisposableStore } from '../base/dispose.ts';
 import { isCancelled, messageOf, UserError } from '../base/errors.ts';
-import { Emitter } from '../base/event.ts';
+import { Emitter, type Event } from '../base/event.ts';
 import type { Logger } from '../base/logger.ts';
 import { EMPTY_HISTORY, type HealthHistory, type ServiceHistory } from '../model/health-history.ts';
 import type { Plan, PlannedService } from '../model/plan.ts';
@@ -10,6 +10,7 @@ import { PROXY_ID } from '../model/front.ts';
 import { groupOf, MAX_REPLICAS, withReplicas } from '../model/replicas.ts';
 import {
   isRunning,
+  type Problem,
   type ServiceId,
   type ServiceSnapshot,
   type StackSnapshot,
@@ -40,9 +41,11 @@ import { type StackContext, StartRun } from './start-run.ts';
 import { settleKilled, stopPresent } from './stopping.ts';
 import { StopTokens } from './stop-tokens.ts';
 import { type Watcher, Watchers } from './watchers.ts';
+import { type WatchedRestart, WatchRestarts } from './watch-restarts.ts';
 
 export type * from './outcomes.ts';
 export type { RollingOutcome } from './roll.ts';
+export type { WatchedRestart } from './watch-restarts.ts';
 
 export interface StackOptions {
   readonly plan: Plan;
@@ -77,6 +80,8 @@ export class Stack implements Disposable {
   private readonly recovery: Recovery | undefined;
   private readonly watchers = new Watchers(() => this.roster.ids.map(id => this.roster.get(id)!));
 
+  private readonly watchRestarts: WatchRestarts;
+
   readonly onChange = this.changed.event;
 
   constructor(private options: StackOptions) {
@@ -95,6 +100,15 @@ export class Stack implements Disposable {
       }),
     );
     this.recovery = options.keep ? this.newRecovery() : undefined;
+    this.watchRestarts = this.store.add(
+      new WatchRestarts({
+        dir: this.dir,
+        logger: options.logger,
+        snapshotOf: id => this.roster.get(id)?.snapshot,
+        roll: id => this.roll(id),
+      }),
+    );
+    this.followFiles();
   }
 
   get plan(): Plan {
@@ -105,7 +119,17 @@ export class Stack implements Disposable {
   replacePlan(plan: Plan): void {
     this.options = { ...this.options, plan };
     this.changed.fire(this.snapshot);
+    this.followFiles();
     if (this.roster.get(PROXY_ID)) void this.tellProxy();
+  }
+
+  /** Restarts that a saved file asked for: whoever keeps the services sees to them. */
+  get onWatchedRestart(): Event<WatchedRestart> {
+    return this.watchRestarts.onRestarted;
+  }
+
+  private followFiles(): void {
+    if (this.options.keep) this.watchRestarts.follow(this.plan);
   }
 
   /** A running proxy follows at once, engine and all. Where that cannot be, it goes on as it is. */
@@ -222,16 +246,23 @@ export class Stack implements Disposable {
   }
 
   private async restartOn(link: ServiceLink, service: PlannedService, options: StartOptions): Promise<StartOutcome> {
-    const { id } = service;
-    const token = await this.tokens.read(id);
+    const token = await this.tokens.read(service.id);
     const signal = this.signalOf(options.signal);
     const spec = service.kind === 'postgres' ? undefined : await specFor(this.context, service, signal);
     const outcome = await settle(link, service, { roster: this.roster, signal, ask: () => link.restart(spec) });
     if (outcome.kind === 'up') return { kind: 'started', snapshot: this.snapshot };
-    // A stop outranks it; where nobody has stopped it, its supervisor was killed.
-    const wasStopped = (await this.tokens.read(id)) !== token;
-    if (outcome.kind === 'lost' && !wasStopped) return this.start({ ...options, only: [id] });
-    const { problem } = outcome.kind === 'lost' ? stoppedMeanwhile(service.label) : outcome;
+    return outcome.kind === 'lost' ? this.afterLoss(service, token, options) : this.failed(service, outcome.problem);
+  }
+
+  /** A stop outranks what was asked for; where nobody has stopped it since `token` was read, its supervisor was killed. */
+  private async afterLoss(service: PlannedService, token: string, options: StartOptions): Promise<StartOutcome> {
+    const wasStopped = (await this.tokens.read(service.id)) !== token;
+    return wasStopped
+      ? this.failed(service, stoppedMeanwhile(service.label).problem)
+      : this.start({ ...options, only: [service.id] });
+  }
+
+  private failed(service: PlannedService, problem: Problem): StartOutcome {
     const failed = { service: this.snapshotOf(service), problem, skipped: [] };
     return { kind: 'failed', failures: [failed], snapshot: this.snapshot };
   }
@@ -251,8 +282,9 @@ export class Stack implements Disposable {
     const signal = this.signalOf(options.signal);
     try {
       for (const service of members) {
+        const token = await this.tokens.read(service.id);
         const rolled = await rollOne(this.context, service, signal);
-        if ('lost' in rolled) return { outcome: await this.start({ ...options, only: [service.id] }), notes };
+        if ('lost' in rolled) return { outcome: await this.afterLoss(service, token, options), notes };
         if ('failure' in rolled) {
           return { outcome: { kind: 'failed', failures: [rolled.failure], snapshot: this.snapshot }, notes };
         }

@@ -41,7 +41,8 @@ describe('configuration', () => {
           "tty": false,
           "path": "/docs",
         },
-        "worker": { "command": ["worker"], "port": false, "readiness": { "aliveSeconds": 0 } },
+        "worker": { "command": ["worker"], "port": false, "readiness": { "aliveSeconds": 0 },
+          "watch": ["src/worker/**/*.py", "!**/generated/**"] },
       },
       "publish": { "envFile": false, "names": { "VITE_HELIX_API_URL": "\${url:api}/v1" }, "settings": false, "keepOnStop": true },
       "proxy": { "enabled": true, "engine": "nginx", "port": 8080, "strict": true, "drainSeconds": 0,
@@ -240,6 +241,14 @@ describe('configuration', () => {
         '${url:web}',
         /no service "web"/,
       ],
+      ...['/etc/*', 'C:/x/*', '../other/*.py', 'src/../../*.py', '!..'].map(
+        (glob): [string, string, string, RegExp] => [
+          `the glob ${glob}`,
+          services(`"a": { "command": ["x"], "watch": ["src/*", "${glob}"] }`),
+          `"${glob}"`,
+          /is not below this file/,
+        ],
+      ),
       [
         'a key twice',
         services('"a": { "command": ["x"], "tty": true, "tty": false }'),

@@ -2,6 +2,7 @@ import { strict as assert } from 'node:assert';
 import { UserError } from '../../../src/base/errors.ts';
 import { type HelixConfig, parseConfig, type ServiceConfig } from '../../../src/model/config.ts';
 import { BANDS } from '../../../src/model/defaults.ts';
+import { withFront } from '../../../src/model/front.ts';
 import { dependenciesOf, type Plan, type PlannedService } from '../../../src/model/plan.ts';
 import { type PlanContext, planOf } from '../../../src/model/plan-of.ts';
 import { DEFAULT_RESTART } from '../../../src/model/restart-policy.ts';
@@ -244,6 +245,15 @@ describe('plan', () => {
       assert.deepEqual(found.proxy, { ...rest, drainMs: 1_500, nginxPath: '' });
       assert.deepEqual(found.services[0]?.port, { kind: 'band', band: BANDS.api, except: [8050] });
     });
+  });
+
+  it('restarts a service by its own globs, and the API by those of the proxy as well', () => {
+    const services = { api: { ...run, watch: ['src/api/*'] }, web: { ...run, port: 9000, watch: ['web/*'] } };
+    const found = withFront(plan(services, {}, { proxy: { watch: ['src/shared/*'] } }));
+    assert.deepEqual(
+      found.services.map(({ watch }) => watch),
+      [['src/api/*', 'src/shared/*'], ['web/*']],
+    );
   });
 
   describe('for publishing', () => {
