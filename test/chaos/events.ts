@@ -16,6 +16,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { finished, type Finished, type Lab, type Service, SERVICES, USER_LINES } from './lab.ts';
 import type { Random } from './random.ts';
 import { type Looks, remains, violations } from './truth.ts';
+import type { Window } from './window.ts';
 
 /** One thing that goes wrong, drawn beforehand, so that a seed gives the same sequence whatever comes of it. */
 export interface Event {
@@ -487,9 +488,23 @@ const EVENTS: readonly (readonly [weight: number, draw: Draw])[] = [
   [1, editEnvFile],
 ];
 
-export function drawEvent(random: Random): Event {
-  let left = random.next() * EVENTS.reduce((sum, [weight]) => sum + weight, 0);
-  for (const [weight, draw] of EVENTS) {
+/** Killed as often as its services are; what runs in its terminals must not notice. */
+const killExtensionHost = (window: Window): Draw => {
+  return () => ({
+    title: 'kill -9 the extension host',
+    spared: SERVICES,
+    run: async () => {
+      await window.killHost();
+      return now();
+    },
+  });
+};
+
+/** With a window its extension host is among the victims. */
+export function drawEvent(random: Random, window?: Window): Event {
+  const events = window ? ([...EVENTS, [5, killExtensionHost(window)]] as const) : EVENTS;
+  let left = random.next() * events.reduce((sum, [weight]) => sum + weight, 0);
+  for (const [weight, draw] of events) {
     left -= weight;
     if (left < 0) return draw(random);
   }

@@ -10,7 +10,7 @@ import getPort from 'get-port';
 import { applyEdits, modify } from 'jsonc-parser';
 import { FAULT_VARIABLE, type FaultPoint } from '../../src/base/fault.ts';
 import { createDemoWorkspace, setDemoVariable } from '../../src/session/demo-workspace.ts';
-import { type Process, processes, processOf, startTime } from './proc.ts';
+import { below, type Process, processes, processOf, startTime } from './proc.ts';
 
 export interface Row {
   readonly id: string;
@@ -60,6 +60,8 @@ export class Lab {
   private readonly healthyAt = new Map<string, number>();
   private readonly clients = new Set<number>();
   private watcher: ChildProcess | undefined;
+  /** The pid of a VS Code whose window is open on the folder; what it runs apart from our services is its own affair. */
+  editor: number | undefined;
   private readonly onExit = (): void => this.endAll();
 
   private constructor(
@@ -200,12 +202,22 @@ export class Lab {
   /** All that was started here and by what was started here, except for this very process. */
   processes(): Process[] {
     const mark = `HELIX_PORTS_HOME=${this.home}`;
-    return processes().filter(
+    const all = processes();
+    const editors = this.editorsOwn(all);
+    return all.filter(
       one =>
         one.pid !== process.pid &&
+        !editors.has(one.pid) &&
         // PostgreSQL writes over its environment and its command line, but stays in its folder.
         (one.environment.includes(mark) || one.cwd.startsWith(`${this.root}/`) || one.command.includes(this.home)),
     );
+  }
+
+  private editorsOwn(all: readonly Process[]): ReadonlySet<number> {
+    if (this.editor === undefined) return new Set();
+    const supervisors = all.filter(isSupervisor).map(one => one.pid);
+    const ours = below(all, supervisors);
+    return new Set([...below(all, [this.editor])].filter(pid => !ours.has(pid)));
   }
 
   isClient(pid: number): boolean {
@@ -213,8 +225,7 @@ export class Lab {
   }
 
   supervisors(id: Service, all = this.processes()): Process[] {
-    const program = join(this.root, 'dist/supervisor.cjs');
-    return all.filter(one => one.command[1] === program && one.command.at(-1) === id);
+    return all.filter(one => isSupervisor(one) && one.command.includes(id));
   }
 
   keepers(all = this.processes()): Process[] {
@@ -270,6 +281,9 @@ export class Lab {
     rmSync(this.root, { recursive: true, force: true, maxRetries: 5 });
   }
 }
+
+/** An editor names it by the way through its folder of extensions. */
+const isSupervisor = ({ command }: Process): boolean => /\/dist\/supervisor\.cjs$/.test(command[1] ?? '');
 
 export async function finished(child: ChildProcess): Promise<Finished> {
   let stdout = '';

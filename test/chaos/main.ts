@@ -2,7 +2,7 @@ import { parseArgs } from 'node:util';
 import { runMain } from '../support/mocha-runner.ts';
 import { chaos, type Round, seconds } from './run.ts';
 
-const USAGE = 'usage: npm run chaos -- [--rounds N] [--seed S] [--minutes M]';
+const USAGE = 'usage: npm run chaos -- [--rounds N] [--seed S] [--minutes M] [--window]';
 
 /** Exit codes: 0 clean, 1 something was violated, 2 wrong arguments. */
 runMain(async () => {
@@ -11,7 +11,12 @@ runMain(async () => {
     return 2;
   }
   const { values } = parseArgs({
-    options: { rounds: { type: 'string' }, seed: { type: 'string' }, minutes: { type: 'string' } },
+    options: {
+      rounds: { type: 'string' },
+      seed: { type: 'string' },
+      minutes: { type: 'string' },
+      window: { type: 'boolean', default: false },
+    },
   });
   const rounds = Number(values.rounds ?? 30);
   const seed = Number(values.seed ?? Date.now() % 1_000_000);
@@ -20,11 +25,12 @@ runMain(async () => {
     console.error(USAGE);
     return 2;
   }
-  console.log(`chaos: ${rounds} rounds, seed ${seed}`);
+  console.log(`chaos: ${rounds} rounds, seed ${seed}${values.window ? ', in a window' : ''}`);
   const limit = Date.now() + minutes * 60_000;
   const result = await chaos({
     rounds,
     seed,
+    inWindow: values.window,
     say: line => console.log(line),
     isOver: () => Date.now() > limit,
   });
@@ -32,7 +38,9 @@ runMain(async () => {
   console.log(`recovery                     ${figures(result.rounds, round => round.recoveryMs)}`);
   console.log(`beyond the services' starts  ${figures(result.rounds, round => round.beyondMs)}`);
   for (const violation of result.violations) console.log(`VIOLATION ${violation}`);
-  console.log(`${result.violations.length} violations; again with --rounds ${rounds} --seed ${seed}`);
+  console.log(
+    `${result.violations.length} violations; again with --rounds ${rounds} --seed ${seed}${values.window ? ' --window' : ''}`,
+  );
   return result.violations.length > 0 ? 1 : 0;
 });
 

@@ -6,6 +6,7 @@ import { Jobs } from './jobs.ts';
 import { Lab, type Service, SERVICES } from './lab.ts';
 import { Random } from './random.ts';
 import { statusViolations, violations } from './truth.ts';
+import { Window } from './window.ts';
 
 export interface ChaosOptions {
   readonly rounds: number;
@@ -13,6 +14,8 @@ export interface ChaosOptions {
   readonly say: (line: string) => void;
   /** Well again within that, milliseconds, beyond the services' own start; the bar where it is not given. */
   readonly limitMs?: number;
+  /** In a window of a real VS Code, whose extension host is killed as well. */
+  readonly inWindow?: boolean;
   /** Asked before each round. */
   readonly isOver?: () => boolean;
 }
@@ -43,9 +46,12 @@ const POLICY_WINDOW_MS = 62_000;
 /** Runs the sequence of events that the seed stands for against a demo of its own. */
 export async function chaos(options: ChaosOptions): Promise<ChaosResult> {
   const lab = await Lab.make();
+  let window: Window | undefined;
   try {
-    return await new Run(lab, options).whole();
+    if (options.inWindow) window = await Window.open(lab);
+    return await new Run(lab, options, window).whole();
   } finally {
+    await window?.dispose();
     await lab.dispose();
   }
 }
@@ -60,6 +66,7 @@ class Run {
   constructor(
     private readonly lab: Lab,
     private readonly options: ChaosOptions,
+    private readonly window: Window | undefined,
   ) {
     this.random = new Random(options.seed);
   }
@@ -78,7 +85,7 @@ class Run {
 
   private async round(number: number): Promise<void> {
     const { lab, options } = this;
-    const event = drawEvent(this.random);
+    const event = drawEvent(this.random, this.window);
     await this.untilPolicyAllows(event);
     const before = new Map(lab.rows.map(row => [row.id, row]));
     const stateless = SERVICES.filter(id => !remembersPort(lab.dir, id));
@@ -120,6 +127,7 @@ class Run {
     for (;;) {
       let left = await violations(this.lab);
       if (left.length === 0) left = await statusViolations(this.lab).catch((error: unknown) => [String(error)]);
+      if (left.length === 0) left = (await this.window?.violations()) ?? [];
       if (left.length === 0 || Date.now() - since > GIVE_UP_MS) return left;
       await sleep(LOOK_MS);
     }
