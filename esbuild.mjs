@@ -132,6 +132,7 @@ async function copyAssets() {
   // It holds declarations only, so it is its own declaration file.
   await cp('src/browser/contract.ts', 'media/port-discovery.d.ts');
   if (existsSync('src/demo/workspace')) await cp('src/demo/workspace', 'dist/demo', { recursive: true });
+  if (existsSync('dist/demo')) await cp('media/port-discovery.js', 'dist/demo/services/ui/port-discovery.js');
   const swagger = dirname(require.resolve('swagger-ui-dist/package.json'));
   await mkdir('dist/demo/services/docs', { recursive: true });
   for (const file of ['swagger-ui-bundle.js', 'swagger-ui.css']) {

@@ -89,6 +89,7 @@ export const OPENAPI = {
           timestamp: { type: 'string', format: 'date-time' },
           components: { type: 'object', additionalProperties: { type: 'string' } },
           statistics: { type: 'object' },
+          workspace: { type: 'string', description: 'The id of the folder that it runs in' },
         },
       },
       NewJob: {

@@ -1,11 +1,16 @@
+import { realpathSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { extname, join } from 'node:path';
 import { codeOf } from '../base/errors.ts';
 import { LAYOUTS, isLayout } from './agents/layout.ts';
 import type { Database } from './database.ts';
+import { workspaceId } from '../model/workspace-id.ts';
 import { type Answer, HttpError, type Invalid, type Request, type Route, readJson, unprocessable } from './http.ts';
 import { JOB_STATUSES, type NewJob, createJob, findJob, findResult, listJobs, statistics } from './jobs.ts';
 import { LIMITS, OPENAPI } from './openapi.ts';
+
+/** HELIX v2.0 does not say whose it is; pages that hear it need not ask a proxy to tell it from a colleague's. */
+const WORKSPACE = workspaceId(realpathSync.native(process.cwd()));
 
 const ID = '([0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12})';
 
@@ -57,6 +62,7 @@ async function health(database: Database): Promise<Record<string, unknown>> {
     status: 'healthy',
     timestamp: new Date().toISOString(),
     components: { database: 'healthy', api: 'healthy' },
+    workspace: WORKSPACE,
   };
 }
 
@@ -132,9 +138,12 @@ const TYPES: Readonly<Record<string, string>> = {
   '.svg': 'image/svg+xml',
 };
 
-/** Scripts from here only. Styles may be inline: the preview frame inherits this policy, and its page has a style element. */
+/**
+ * Scripts from here only. They may ask this machine's other ports, since an API that has moved is on one of them. Styles may be
+ * inline: the preview frame inherits this policy, and its page has a style element.
+ */
 const CONTENT_POLICY =
-  "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src 'self'; frame-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'self'";
+  "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src 'self' http://127.0.0.1:* http://localhost:*; frame-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'self'";
 
 async function file(path: string): Promise<Answer> {
   const headers = { 'Content-Type': TYPES[extname(path)] ?? 'text/plain', 'Content-Security-Policy': CONTENT_POLICY };

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
+import { workspaceId } from '../../src/model/workspace-id.ts';
 import { screenshotsDir } from '../support/paths.ts';
 import { waitFor } from '../support/wait.ts';
 import type { Workbench } from '../support/workbench.ts';
@@ -97,6 +98,8 @@ describe('the main job, from the installed .vsix', () => {
     const page = await world.browser.newPage();
     try {
       await page.goto(link.url);
+      const found = (): Promise<string | undefined> => page.evaluate(() => window.helixApi.api?.workspace);
+      await waitFor('the page to know whose API it has', async () => (await found()) === workspaceId(folder));
       await page.getByRole('textbox').first().fill('a landing page for a bakery in Porto');
       await page
         .getByRole('button', { name: /generate|submit|create/i })

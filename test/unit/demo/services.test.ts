@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
+import { realpathSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import getPort from 'get-port';
 import type { JobView } from '../../../src/demo/jobs.ts';
+import { workspaceId } from '../../../src/model/workspace-id.ts';
 import type { PostgresConfig } from '../../../src/postgres/config.ts';
 import { withClient } from '../../../src/postgres/probe.ts';
 import { waitFor } from '../../support/wait.ts';
@@ -150,7 +152,10 @@ describe('demo services', function () {
     const [orchestrator, worker] = [start('orchestrator'), start('worker')];
     const { program, base } = await startApi();
     await waitFor('health', async () => (await health(base)).status === 200);
-    assert.deepEqual((await health(base)).body['components'], { database: 'healthy', api: 'healthy' });
+    const { components, workspace } = (await health(base)).body;
+    assert.deepEqual(components, { database: 'healthy', api: 'healthy' });
+    // As the proxy names it: the folder that it runs in.
+    assert.equal(workspace, workspaceId(realpathSync(services)));
 
     await postgres.stop();
     const down = await waitFor('503', async () => {
@@ -221,6 +226,7 @@ describe('demo services', function () {
       const html = await response.text();
       const parts = [...html.matchAll(/(?:src|href)="([^"]+\.(?:js|css|svg))"/g)].map(match => match[1] ?? '');
       assert.ok(parts.length >= 2);
+      if (path === '/') assert.ok(parts.includes('ui/port-discovery.js'), parts.join());
       for (const part of parts) {
         assert.equal((await fetch(new URL(part, base + path))).status, 200, part);
       }

@@ -1,5 +1,8 @@
-// The page talks to the API that served it; relative addresses also hold behind a proxy's path.
-const api = path => new URL(`api/v1/${path}`, document.baseURI).href;
+// port-discovery.js finds the API: where the page came from, and elsewhere once it does not answer there any more.
+const { helixApi } = window;
+// Until it is found, and where it is asked how it is: relative addresses also hold behind a proxy's path.
+const api = path =>
+  helixApi.api ? helixApi.buildUrl(`/api/v1/${path}`) : new URL(`api/v1/${path}`, document.baseURI).href;
 const byId = id => document.getElementById(id);
 
 const EXAMPLES = [
@@ -14,8 +17,10 @@ const POLL_MS = 400;
 let current;
 let timer;
 
-async function request(path, options) {
-  const response = await fetch(api(path), options);
+/** Waits while the API is away, and goes to wherever it is then. */
+const request = async (path, options) => read(await helixApi.fetch(`/api/v1/${path}`, options));
+
+async function read(response) {
   const body = await response.json().catch(() => ({}));
   if (!response.ok) throw new Error(wordsOf(body.detail) ?? `HTTP ${response.status}`);
   return body;
@@ -148,10 +153,12 @@ async function refreshJobs() {
 
 async function refreshHealth() {
   const target = byId('health');
-  const [state, text] = await request('health').then(
-    () => ['healthy', `healthy · ${location.host}`],
-    error => ['unhealthy', error.message],
-  );
+  const [state, text] = await fetch(api('health'))
+    .then(read)
+    .then(
+      () => ['healthy', `healthy · ${new URL(api('')).host}`],
+      error => ['unhealthy', error.message],
+    );
   target.dataset.state = state;
   if (target.lastElementChild.textContent !== text) target.lastElementChild.textContent = text;
   setTimeout(refreshHealth, state === 'healthy' ? 5000 : 1000);
@@ -199,5 +206,7 @@ byId('copy').addEventListener('click', async () => {
   announce('Code copied');
 });
 setUpTabs();
+helixApi.addEventListener('lost', () => announce('Waiting for the API…'));
+helixApi.addEventListener('found', () => void refreshJobs());
+void window.initializeHelixApi();
 void refreshHealth();
-void refreshJobs();
