@@ -2,12 +2,13 @@ import { CancelledError, UserError, isCancelled, messageOf } from './base/errors
 import { prepareCluster } from './postgres/cluster.ts';
 import { type PostgresConfig, readPostgresConfig } from './postgres/config.ts';
 import { areUnchanged, type Engine, findEngines } from './postgres/engines.ts';
+import { runContainer } from './postgres/run-container.ts';
 import { AddressInUseError, type ServerExit, runServer } from './postgres/server.ts';
 
 /**
  * The program behind the `postgres` service: makes the workspace's own PostgreSQL and runs it in the foreground.
  *
- * Environment: `HELIX_POSTGRES` (JSON: host, port, user, database, dataRoot, preference, embeddedRoots, engines) and
+ * Environment: `HELIX_POSTGRES` (JSON: host, port, user, database, dataRoot, preference, embeddedRoots, engines, docker) and
  * `POSTGRES_PASSWORD`. Ends with the server's own code, 128 + n for its signal n, or:
  */
 const EXIT = {
@@ -33,6 +34,7 @@ async function main(signal: AbortSignal): Promise<number> {
     console.error(messageOf(error));
     return EXIT.configuration;
   }
+  if (config.docker) return exitCodeOf(await runContainer({ config, tell, signal }), signal.aborted);
   const engines = await enginesOf(config);
   if (signal.aborted) throw new CancelledError();
   const cluster = await prepareCluster({ ...config, engines, tell, signal });

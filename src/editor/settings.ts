@@ -1,6 +1,7 @@
 import * as vscode from 'vscode';
 import * as z from 'zod/mini';
 import { UserError } from '../base/errors.ts';
+import { IMAGE_PATTERN } from '../model/defaults.ts';
 import { type PlanSettings } from '../session/load-plan.ts';
 
 /** Every setting that is read, with what it must be and how that is said. Defaults stand in package.json. */
@@ -21,8 +22,12 @@ const SETTINGS = {
     must: 'a number of seconds up to 3600',
   },
   'postgres.engine': {
-    schema: z.enum(['auto', 'system', 'embedded', 'external']),
-    must: '"auto", "system", "embedded" or "external"',
+    schema: z.enum(['auto', 'system', 'embedded', 'docker', 'external']),
+    must: '"auto", "system", "embedded", "docker" or "external"',
+  },
+  'postgres.image': {
+    schema: z.string().check(z.regex(IMAGE_PATTERN)),
+    must: 'the name of an image such as "postgres:16"',
   },
 } as const;
 
@@ -53,6 +58,7 @@ export const planSettings = (folder: vscode.WorkspaceFolder): PlanSettings => ({
   publishSettings: read(folder, 'publish.settings'),
   keepOnStop: read(folder, 'publish.keepOnStop'),
   postgresEngine: read(folder, 'postgres.engine'),
+  postgresImage: read(folder, 'postgres.image'),
   proxy: {
     enabled: read(folder, 'proxy.enabled'),
     engine: read(folder, 'proxy.engine'),

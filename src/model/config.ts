@@ -9,7 +9,7 @@ import {
 } from 'jsonc-parser';
 // As a namespace, and the small one: `import { z } from 'zod'` brings 450 kB and 50 ms into every bundle.
 import * as z from 'zod/mini';
-import { POSTGRES_PORT, PROXY_PORT } from './defaults.ts';
+import { IMAGE_PATTERN, POSTGRES_IMAGE, POSTGRES_PORT, PROXY_PORT } from './defaults.ts';
 import { SERVICE_ID_PATTERN } from './service.ts';
 import { type Variable, VARIABLES, variablesOf } from './variables.ts';
 
@@ -145,6 +145,10 @@ const postgres = z.strictObject({
   engine: described(
     'Where a PostgreSQL comes from when none answers: auto (the default), system, embedded, docker, or external (never start one).',
     z.enum(['auto', 'system', 'embedded', 'docker', 'external']),
+  ),
+  image: described(
+    `The image of the engine docker; ${POSTGRES_IMAGE} without it.`,
+    z.string().check(z.regex(IMAGE_PATTERN, 'is not the name of an image, such as "postgres:16"')),
   ),
 });
 

@@ -24,5 +24,10 @@ export const FIXED_PORTS: readonly number[] = [POSTGRES_PORT, PROXY_PORT];
 
 export const POSTGRES_DEFAULTS = { host: 'localhost', database: 'helix', user: 'helix_user' } as const;
 
+/** What the guide's mixed mode runs. */
+export const POSTGRES_IMAGE = 'postgres:13';
+/** Of images, such as `registry.example:5000/team/postgres:13`. */
+export const IMAGE_PATTERN = /^[a-z0-9][\w.\-/:@]*$/i;
+
 /** Where a service listens unless the user's `.env` or configuration asks for more. */
 export const LOOPBACK = '127.0.0.1';

@@ -1,7 +1,7 @@
 import { isAbsolute, join, resolve } from 'node:path';
 import { UserError } from '../base/errors.ts';
 import type { HelixConfig, ServiceConfig } from './config.ts';
-import { BANDS, LOOPBACK, POSTGRES_DEFAULTS, POSTGRES_PORT, PROXY_PORT } from './defaults.ts';
+import { BANDS, LOOPBACK, POSTGRES_DEFAULTS, POSTGRES_IMAGE, POSTGRES_PORT, PROXY_PORT } from './defaults.ts';
 import { isHost } from './host.ts';
 import type { Plan, PlannedService, PostgresPlan, ProxyPlan } from './plan.ts';
 import { inBand, isPort, type Port, toPort } from './port.ts';
@@ -24,6 +24,7 @@ export interface PlanContext {
     readonly publishSettings: boolean;
     readonly keepOnStop: boolean;
     readonly postgresEngine: PostgresPlan['engine'];
+    readonly postgresImage?: string;
     readonly proxy?: ProxyDefaults;
   };
   /** The process's environment over the folder's `.env`. */
@@ -63,6 +64,7 @@ export function planOf(config: HelixConfig, context: PlanContext): Plan {
     },
     postgres: {
       engine: config.postgres?.engine ?? settings.postgresEngine,
+      image: config.postgres?.image ?? settings.postgresImage ?? POSTGRES_IMAGE,
       host: env['POSTGRES_HOST'] || POSTGRES_DEFAULTS.host,
       database: env['POSTGRES_DB'] || POSTGRES_DEFAULTS.database,
       user: env['POSTGRES_USER'] || POSTGRES_DEFAULTS.user,

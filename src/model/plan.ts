@@ -24,6 +24,8 @@ export interface PublishPlan {
 
 export interface PostgresPlan {
   readonly engine: 'auto' | 'system' | 'embedded' | 'docker' | 'external';
+  /** Of the engine `docker`. */
+  readonly image: string;
   readonly host: string;
   readonly database: string;
   readonly user: string;

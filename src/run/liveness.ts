@@ -1,6 +1,6 @@
 import { delay, throwIfAborted, untilAborted } from '../base/async.ts';
 import { type CheckResult, isNetworkReadiness } from './health.ts';
-import { checkPort, requiredPort, type Watched } from './readiness.ts';
+import { checkPort, isStrangers, requiredPort, type Watched } from './readiness.ts';
 
 export interface LivenessEvents {
   /** It answers, but not as it should. */
@@ -16,7 +16,7 @@ export type Unfit = { readonly kind: 'hung'; readonly reason: string } | { reado
  * `signal` aborts, and rejects then.
  */
 export async function untilUnfit(watched: Watched, events: LivenessEvents): Promise<Unfit> {
-  const { spec, pid, processes, clock, cadence, signal } = watched;
+  const { spec, clock, cadence, signal } = watched;
   const { readiness } = spec;
   if (!isNetworkReadiness(readiness)) return untilAborted(signal);
   const port = requiredPort(watched);
@@ -27,7 +27,7 @@ export async function untilUnfit(watched: Watched, events: LivenessEvents): Prom
     // A listener that was away, or answers strangely, may have become another one; one that was not may have too.
     const isDoubtful = misses > 0 || !result.ok || checks % cadence.ownerEvery === 0;
     if (isDoubtful && somebodyListens(result)) {
-      if (await processes.isStrangers(pid, port)) return { kind: 'portTaken' };
+      if (await isStrangers(watched, port)) return { kind: 'portTaken' };
       throwIfAborted(signal);
     }
     if (result.ok) {

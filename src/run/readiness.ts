@@ -109,11 +109,19 @@ async function untilAnswers(watched: Watched, readiness: NetworkReadiness, deadl
 }
 
 /** Whether a stranger has the port: then whatever it answers is not our service's answer. */
-async function isTaken({ pid, lines, processes }: Watched, port: Port, result: CheckResult): Promise<boolean> {
+async function isTaken(watched: Watched, port: Port, result: CheckResult): Promise<boolean> {
+  const { pid, lines, processes } = watched;
   const nobodyListens = !result.ok && result.failure === 'refused';
-  if (!nobodyListens) return processes.isStrangers(pid, port);
+  if (!nobodyListens) return isStrangers(watched, port);
   // Bound by a stranger that does not listen. Our service said so, and goes on without its port.
   return lines.sawAddressInUse && !(await processes.listensOn(pid, port)) && !(await canBind(port));
+}
+
+/** Whether who listens is none of the service's processes, although it has to be one. */
+export async function isStrangers({ spec, pid, processes }: Watched, port: Port): Promise<boolean> {
+  const { readiness } = spec;
+  if (readiness.kind === 'postgres' && readiness.listener === 'container') return false;
+  return processes.isStrangers(pid, port);
 }
 
 async function whyNotReady({ spec, pid, processes }: Watched, port: Port, last: string): Promise<string> {

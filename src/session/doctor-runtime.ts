@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { messageOf, UserError } from '../base/errors.ts';
 import type { Finding } from '../model/finding.ts';
 import { describeUse } from '../ports/allocate.ts';
+import type { PostgresConfig } from '../postgres/config.ts';
 import { resolvePostgres } from '../postgres/resolve.ts';
 import { readEnvBlock } from '../publish/env-file.ts';
 import { isClaimed } from '../run/claim.ts';
@@ -9,6 +10,7 @@ import { hasLeftovers } from '../run/leftovers.ts';
 import { readRecord, recordedServices } from '../run/record.ts';
 import { stackDir } from '../run/runtime-dir.ts';
 import type { DoctorContext } from './doctor.ts';
+import { findContainer } from './postgres-container.ts';
 import { postgresConfigOf } from './postgres-service.ts';
 
 /** Whether the database can be had: the one that answers, or one of our own. */
@@ -35,6 +37,8 @@ export async function checkPostgres({ plan, embeddedRoots }: DoctorContext): Pro
       const message = `No PostgreSQL answers at ${where}; one can be started: ${resolution.engine.version} in ${resolution.engine.binDir}.`;
       return [{ id, severity: 'ok', message, advice: '' }];
     }
+    case 'container':
+      return [await checkContainer(config)];
     case 'fetch': {
       const message = `No PostgreSQL answers at ${where}, and none is installed.`;
       return [
@@ -58,6 +62,20 @@ export async function checkPostgres({ plan, embeddedRoots }: DoctorContext): Pro
     case 'occupied':
     case 'unavailable':
       return [{ id, severity: 'error', message: resolution.detail, advice: resolution.advice }];
+  }
+}
+
+async function checkContainer(config: PostgresConfig): Promise<Finding> {
+  const id = 'postgres';
+  const where = `${config.host}:${config.port}`;
+  try {
+    const { engine, container } = await findContainer(config);
+    const message = `No PostgreSQL answers at ${where}; ${engine.name} can start the container ${container.name}.`;
+    return { id, severity: 'ok', message, advice: '' };
+  } catch (error) {
+    if (!(error instanceof UserError)) throw error;
+    const message = `No PostgreSQL answers at ${where}, and its container cannot be started.`;
+    return { id, severity: 'error', message, advice: error.message };
   }
 }
 

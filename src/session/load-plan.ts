@@ -22,6 +22,7 @@ export interface PlanSettings {
   readonly publishSettings: boolean;
   readonly keepOnStop: boolean;
   readonly postgresEngine: Plan['postgres']['engine'];
+  readonly postgresImage?: string;
   readonly proxy: ProxyDefaults;
 }
 

@@ -12,6 +12,7 @@ import { createDatabase, initialiseDatabase } from '../postgres/initialise.ts';
 import { resolvePostgres } from '../postgres/resolve.ts';
 import { hasLeftovers } from '../run/leftovers.ts';
 import { stackDir, stateHome } from '../run/runtime-dir.ts';
+import { prepareContainer, settleContainer } from './postgres-container.ts';
 import type { PostgresProvider } from './stack.ts';
 
 export interface PostgresServiceOptions {
@@ -43,12 +44,16 @@ export function postgresService(options: PostgresServiceOptions): PostgresProvid
       // A server whose supervisor was killed answers too, but it is ours: its next supervisor ends it and starts afresh.
       if (await hasLeftovers(stackDir(plan.workspace), service.id)) return ownSpec(service, config, options.program);
       await untilOtherStarted(service, config, signal);
+      const progress = { onOutput: options.onFetchOutput, signal };
+      if (config.docker) await settleContainer(config, progress);
       const resolution = await resolvePostgres(config, {
         signal,
         describeHolder: async port => (await describeUse([port])).get(port),
       });
       if (resolution.kind === 'start' || resolution.kind === 'fetch') assertMayStart(plan, config);
       switch (resolution.kind) {
+        case 'container':
+          return ownSpec(service, await prepareContainer(config, progress), options.program);
         case 'reuse':
           if (config.initSql !== undefined) await initialiseDatabase(config, config.initSql);
           return externalSpec(service, config);
@@ -81,21 +86,11 @@ export function postgresService(options: PostgresServiceOptions): PostgresProvid
   };
 }
 
-/**
- * `external` is the user's word that none is to be started here. A container is the user's own as well, as in the
- * guide's mixed mode: it is reused, and this is the command that makes it, with its data in a volume of its name.
- */
-function assertMayStart({ postgres }: Plan, { host, port, database, user }: PostgresConfig): void {
-  const missing = `No PostgreSQL answers at ${host}:${port}`;
-  if (postgres.engine === 'external') {
-    throw new UserError(`${missing}, and "engine": "external" lets none be started here. Start yours, or set "auto".`);
-  }
-  if (postgres.engine !== 'docker') return;
-  const name = `helix-postgres-${port}`;
+/** `external` is the user's word that none is to be started here. */
+function assertMayStart({ postgres }: Plan, { host, port }: PostgresConfig): void {
+  if (postgres.engine !== 'external') return;
   throw new UserError(
-    `${missing}. Start its container: docker run -d --name ${name} -e POSTGRES_USER=${user} -e POSTGRES_DB=${database} ` +
-      `-e POSTGRES_PASSWORD -p 127.0.0.1:${port}:5432 -v ${name}:/var/lib/postgresql/data postgres:13 ` +
-      '(with POSTGRES_PASSWORD of .env in the environment), or set "engine": "auto".',
+    `No PostgreSQL answers at ${host}:${port}, and "engine": "external" lets none be started here. Start yours, or set "auto".`,
   );
 }
 
@@ -109,7 +104,7 @@ export function postgresConfigOf(
   embeddedRoots: readonly string[],
 ): PostgresConfig {
   if (service.port.kind !== 'fixed') throw new UserError(`${service.label} needs a fixed port.`);
-  const { engine, ...credentials } = plan.postgres;
+  const { engine, image, ...credentials } = plan.postgres;
   if (!credentials.password) {
     throw new UserError('POSTGRES_PASSWORD is empty. Set it in the .env of the workspace folder.');
   }
@@ -121,6 +116,7 @@ export function postgresConfigOf(
     preference: engine === 'system' || engine === 'embedded' ? engine : 'auto',
     embeddedRoots,
     initSql: join(plan.workspace, INIT_SQL),
+    ...(engine === 'docker' ? { docker: { image } } : {}),
   };
 }
 
@@ -177,6 +173,6 @@ function ownSpec(service: PlannedService, config: PostgresConfig, program: strin
     ...baseSpec(service),
     command: ['${node}', program],
     env: { ...service.env, ...postgresEnvironment({ ...config, port: config.port }) },
-    readiness: { kind: 'postgres', pattern: READY_LINE },
+    readiness: { kind: 'postgres', pattern: READY_LINE, ...(config.docker ? { listener: 'container' } : {}) },
   };
 }

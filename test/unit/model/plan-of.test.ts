@@ -202,6 +202,7 @@ describe('plan', () => {
       const of = (env: Record<string, string>): unknown => plan({ postgres }, { env }).postgres;
       assert.deepEqual(of({}), {
         engine: 'auto',
+        image: 'postgres:13',
         host: 'localhost',
         database: 'helix',
         user: 'helix_user',
@@ -209,6 +210,7 @@ describe('plan', () => {
       });
       assert.deepEqual(of({ POSTGRES_HOST: 'db', POSTGRES_DB: 'd', POSTGRES_USER: 'u', POSTGRES_PASSWORD: ' p ' }), {
         engine: 'auto',
+        image: 'postgres:13',
         host: 'db',
         database: 'd',
         user: 'u',

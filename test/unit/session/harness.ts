@@ -133,7 +133,7 @@ export class World {
       services: [...this.planned],
       environment: {},
       publish: { envFile: undefined, names: {}, settings: false, keepOnStop: false },
-      postgres: { engine: 'auto', host: '', database: '', user: '', password: '' },
+      postgres: { engine: 'auto', image: 'postgres:13', host: '', database: '', user: '', password: '' },
       proxy: {
         enabled: false,
         engine: 'embedded',
