@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { HELP } from '../../src/cli/help.ts';
 import { COMMANDS, CONTEXT_KEYS, ROW, VIEW_CONTAINER, VIEW_SERVICES } from '../../src/editor/ids.ts';
 
 interface Manifest {
@@ -8,6 +9,7 @@ interface Manifest {
     readonly commands: readonly { readonly command: string; readonly title: string }[];
     readonly menus: Readonly<Record<string, readonly { readonly command: string; readonly when: string }[]>>;
     readonly views: Readonly<Record<string, readonly { readonly id: string }[]>>;
+    readonly configuration: { readonly properties: Readonly<Record<string, unknown>> };
     readonly viewsWelcome: readonly { readonly contents: string; readonly when: string }[];
   };
 }
@@ -62,6 +64,30 @@ describe('package.json', () => {
     );
   });
 
+  it('is told in the README: every command of the palette and of the command line, and every setting', () => {
+    const readme = readFileSync(join(root, 'README.md'), 'utf8');
+    const titles = contributes.commands.map(one => strings[one.title.slice(1, -1)]!.replace('…', ''));
+    assert.deepEqual(
+      titles.filter(title => !new RegExp(`\\*\\*(HELIX: )?${escaped(title)}\\*\\*`).test(readme)),
+      [],
+    );
+    const words = [...HELP.matchAll(/^ {2}(?<word>[a-z]+) /gm)].map(match => match.groups!['word']!);
+    assert.ok(words.includes('start') && words.includes('doctor'));
+    const table = readme.slice(readme.indexOf('## Commands'), readme.indexOf('## Configuration'));
+    assert.deepEqual(
+      words.filter(word => !new RegExp(`\`${word}[ \`]`).test(table)),
+      [],
+    );
+    // Those of one group are named by their first, and then by their last words alone.
+    const settings = Object.keys(contributes.configuration.properties);
+    const isTold = (name: string): boolean =>
+      readme.includes(`\`${name}\``) || readme.includes(`\`${name.slice(name.lastIndexOf('.'))}\``);
+    assert.deepEqual(
+      settings.filter(name => !isTold(name)),
+      [],
+    );
+  });
+
   it('has every string that it refers to, and no other', () => {
     const used = [...text.matchAll(/"%([\w.]+)%"/g)].map(match => match[1]!);
     assert.deepEqual([...new Set(used)].sort(), Object.keys(strings).sort());
@@ -71,3 +97,5 @@ describe('package.json', () => {
 function rootAbove(folder: string): string {
   return existsSync(join(folder, 'package.json')) ? folder : rootAbove(dirname(folder));
 }
+
+const escaped = (text: string): string => text.replaceAll(/[.?]/g, '\\$&');
