@@ -7,6 +7,7 @@ import { type ServiceId, type ServiceSnapshot } from '../model/service.ts';
 import { claim } from '../run/claim.ts';
 import { installAdvice, installText } from '../session/missing-packages.ts';
 import { ignoreAdvice } from '../session/ignore-advice.ts';
+import { otherPortAdvice } from '../session/other-port-advice.ts';
 import { progressText } from '../session/progress-text.ts';
 import { pythonOf } from '../session/python.ts';
 import type { Stack } from '../session/stack.ts';
@@ -31,6 +32,8 @@ export async function start(context: CliContext): Promise<number> {
   const code = await conclude(context, stack, outcome);
   const advice = code === EXIT.ok ? await ignoreAdvice(stack.dir, stack.plan.publish.envFile) : undefined;
   if (advice) context.err(`${advice} Add it to .gitignore.`);
+  const elsewhere = code === EXIT.ok ? await otherPortAdvice(stack.dir, stack.plan, stack.snapshot) : undefined;
+  if (elsewhere) context.err(elsewhere);
   if (code === EXIT.ok && !context.options.detach) return foreground(context, stack, interrupted);
   subscription.dispose();
   stack.dispose();

@@ -51,6 +51,7 @@ const TABLE: Readonly<Record<string, Handler>> = {
     const meant = await meantToRun(services, target, 'One less of which service?');
     if (meant) await changeReplicas(meant, -1);
   },
+  [COMMANDS.useEmbeddedEngine]: useEmbeddedEngine,
   [COMMANDS.openService]: (services, target) => openPath(services, target),
   [COMMANDS.openApi]: (services, target) => openPath(services, apiOf(services, target)),
   [COMMANDS.openApiDocs]: (services, target) => openPath(services, apiOf(services, target), '/docs'),
@@ -128,6 +129,17 @@ async function meantToRun(services: CommandServices, target: Target, question: s
   if (!picked) return undefined;
   const show: Meant['show'] = (title, operation) => runStart(services, picked.owner, title, operation);
   return { ...picked, show };
+}
+
+/** Starts what could not be without nginx: the choice alone would change nothing that is seen. */
+async function useEmbeddedEngine(services: CommandServices, target: Target): Promise<void> {
+  requireTrust();
+  const owner = await pickFolder(services, target);
+  if (!owner) return;
+  const { chooseEmbedded } = await import('./proxy-engine.ts');
+  await chooseEmbedded(owner);
+  await services.stacks.load();
+  await runStart(services, owner, vscode.l10n.t('Starting HELIX'), options => owner.stack.start(options));
 }
 
 async function restartAll(services: CommandServices, target: Target): Promise<void> {

@@ -5,9 +5,11 @@ import { type Disposable, DisposableStore } from '../base/dispose.ts';
 import { messageOf } from '../base/errors.ts';
 import { Emitter } from '../base/event.ts';
 import type { Logger } from '../base/logger.ts';
+import { PROXY_ID } from '../model/front.ts';
 import { publishedValues } from '../model/publication.ts';
 import type { Plan } from '../model/plan.ts';
 import { publishEnvFile } from '../publish/publish-env-file.ts';
+import { otherPortAdvice } from '../session/other-port-advice.ts';
 import { type PostgresProvider, type PythonProvider, Stack, type WatchedRestart } from '../session/stack.ts';
 import { SettingsPublisher } from './settings-publisher.ts';
 import { TerminalEnvironment } from './terminal-environment.ts';
@@ -48,6 +50,7 @@ export class FolderStack implements Disposable {
   private readonly terminalEnvironment: TerminalEnvironment;
   private readonly problems = new Map<string, string>();
   private hasLookedAtGit = false;
+  private portLookedAt: number | undefined;
 
   readonly onChange = this.changed.event;
 
@@ -119,6 +122,17 @@ export class FolderStack implements Disposable {
     );
     await this.attempt('terminals', () => Promise.resolve(this.terminalEnvironment.publish(own)));
     if (values.size > 0) await this.adviseOnGit(plan.publish.envFile);
+    await this.adviseOnPort();
+  }
+
+  /** Looked at once for each port, and said once in a workspace. */
+  private async adviseOnPort(): Promise<void> {
+    const { dir, plan, snapshot } = this.stack;
+    const port = snapshot.services.find(({ id }) => id === PROXY_ID)?.readyPort;
+    if (port === undefined || this.portLookedAt === port) return;
+    const advice = await otherPortAdvice(dir, plan, snapshot).catch((error: unknown) => messageOf(error));
+    this.portLookedAt = port;
+    if (advice !== undefined) void vscode.window.showInformationMessage(advice);
   }
 
   /** Looked at once in a window, and said once in a workspace. */

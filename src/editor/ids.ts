@@ -7,6 +7,7 @@ export const COMMANDS = {
   stopService: 'helix.stopService',
   restartService: 'helix.restartService',
   rollingRestart: 'helix.rollingRestart',
+  useEmbeddedEngine: 'helix.useEmbeddedEngine',
   addReplica: 'helix.addReplica',
   removeReplica: 'helix.removeReplica',
   openService: 'helix.openService',

@@ -125,7 +125,13 @@ export class Reporter {
         : []),
       ...(skipped.length > 0 ? [`Not started because of it: ${skipped.join(', ')}.`] : []),
     ];
-    this.show('error', words.join(' '), this.usualButtons(owner, service));
+    const { action } = problem;
+    const ref = refOf(owner, service);
+    const remedy: Button[] =
+      action?.kind === 'command'
+        ? [{ title: action.label, run: () => command(action.command, ...(action.args ?? [ref])) }]
+        : [];
+    this.show('error', words.join(' '), [...remedy, ...this.usualButtons(owner, service)]);
   }
 
   private usualButtons(owner: FolderStack, service: ServiceSnapshot): readonly Button[] {

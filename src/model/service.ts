@@ -1,3 +1,4 @@
+import type { ErrorAction } from '../base/errors.ts';
 import type { Band, Port } from './port.ts';
 import type { RestartPolicyOptions } from './restart-policy.ts';
 
@@ -84,6 +85,8 @@ export interface Problem {
   readonly message: string;
   /** The service's last words. */
   readonly lastLines: readonly string[];
+  /** What can be done about it. */
+  readonly action?: ErrorAction;
 }
 
 export type ServiceState =

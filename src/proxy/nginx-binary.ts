@@ -24,14 +24,14 @@ const INSTALLERS: readonly (readonly [program: string, line: string])[] = [
  */
 export async function findNginx(named: string, env: NodeJS.ProcessEnv = process.env): Promise<string> {
   if (process.platform === 'win32') {
-    throw new UserError(`nginx for Windows cannot reload without losing requests. ${EMBEDDED_INSTEAD}`, openSetting);
+    throw new UserError(`nginx for Windows cannot reload without losing requests. ${EMBEDDED_INSTEAD}`, useEmbedded);
   }
   if (named) {
     if (isAbsolute(named) && (await isProgram(named))) return named;
     throw new UserError(
       `helix.proxy.nginxPath is ${JSON.stringify(named)}, which is not the absolute path of a program. ` +
         `Correct it, or leave it empty for the nginx on the PATH. ${EMBEDDED_INSTEAD}`,
-      openSetting,
+      useEmbedded,
     );
   }
   const folders = [...(env['PATH'] ?? '').split(delimiter).filter(isAbsolute), ...FURTHER_FOLDERS];
@@ -39,19 +39,15 @@ export async function findNginx(named: string, env: NodeJS.ProcessEnv = process.
     const file = join(folder, 'nginx');
     if (await isProgram(file)) return file;
   }
-  throw new UserError(`nginx is not installed. Install it (${await installLine()}). ${EMBEDDED_INSTEAD}`, openSetting);
+  throw new UserError(`nginx is not installed. Install it (${await installLine()}). ${EMBEDDED_INSTEAD}`, useEmbedded);
 }
 
 const EMBEDDED_INSTEAD =
   'Or use the embedded engine, which needs nothing: "proxy": { "engine": "embedded" } in helix.config.json, or the setting helix.proxy.engine.';
 
-const openSetting = {
-  action: {
-    label: 'Use the embedded engine',
-    kind: 'command',
-    command: 'workbench.action.openSettings',
-    args: ['helix.proxy.engine'],
-  },
+/** The editor knows of which workspace it is said. */
+const useEmbedded = {
+  action: { label: 'Use the embedded engine', kind: 'command', command: 'helix.useEmbeddedEngine' },
 } as const;
 
 async function installLine(): Promise<string> {

@@ -1,3 +1,4 @@
+import type { ErrorAction } from '../base/errors.ts';
 import type { PlannedService } from '../model/plan.ts';
 import type { Problem, ServiceId } from '../model/service.ts';
 import { isConnectionLoss, type ServiceLink } from './link.ts';
@@ -49,7 +50,8 @@ export async function settle(
 export const stoppedMeanwhile = (label: string, lastLines: readonly string[] = []): BringUp & { kind: 'failed' } =>
   failure(`${label} was stopped before it was healthy.`, lastLines);
 
-export const failure = (message: string, lastLines: readonly string[] = []): BringUp & { kind: 'failed' } => ({
-  kind: 'failed',
-  problem: { message, lastLines },
-});
+export const failure = (
+  message: string,
+  lastLines: readonly string[] = [],
+  action?: ErrorAction,
+): BringUp & { kind: 'failed' } => ({ kind: 'failed', problem: { message, lastLines, ...(action && { action }) } });

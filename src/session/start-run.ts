@@ -236,7 +236,7 @@ export class StartRun {
       };
       return await settle(link, service, { roster: this.context.roster, signal: this.signal, ask });
     } catch (error) {
-      if (error instanceof UserError) return failure(error.message);
+      if (error instanceof UserError) return failure(error.message, [], error.action);
       throw error;
     }
   }
