@@ -61,7 +61,8 @@ export class DashboardFeed implements Disposable {
       this.asked.set(id, supervisorPid);
       this.restarts.set(id, restarts);
     }
-    const ports = services.map(({ id, port, pid }) => `${id} ${port} ${pid}`).join();
+    // The URL comes with the listener: before that the map has nobody on the port to tell of.
+    const ports = services.map(({ id, port, pid, url }) => `${id} ${port} ${pid} ${url}`).join();
     if (ports === this.ports) return;
     this.ports = ports;
     clearTimeout(this.settling);
