@@ -59,8 +59,8 @@ export async function ownStateHome(scope: Scope): Promise<StateHome> {
   return { elsewhere };
 }
 
-/** The stack of a demo on the very engine that the command line has. It is stopped with the scope. */
-export async function openDemoStack(scope: Scope, demo: Demo, keep: boolean): Promise<Stack> {
+/** The stack of a plan on the very engine that the command line has. It is stopped with the scope. */
+export async function openDemoStack(scope: Scope, demo: Pick<Demo, 'plan' | 'build'>, keep: boolean): Promise<Stack> {
   const { dist, folder } = demo.build;
   const launcher: Launcher = {
     launch: (_service, args) => {

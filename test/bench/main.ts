@@ -1,6 +1,7 @@
 import { parseArgs } from 'node:util';
 import type { Bench } from './bench.ts';
 import { activation } from './activation.ts';
+import { dashboard } from './dashboard.ts';
 import { discovery } from './discovery.ts';
 import { find } from './find.ts';
 import { lease } from './lease.ts';
@@ -27,6 +28,7 @@ const benches: readonly Bench[] = [
   recovery,
   races,
   discovery,
+  dashboard,
   proxy,
   proxyMemory,
 ];
