@@ -9,6 +9,7 @@ import { type Port, toPort } from '../../../src/model/port.ts';
 import { identify, isSame } from '../../../src/run/processes.ts';
 import { type PortUse, stopHolder, useJson, useText, whoHas } from '../../../src/session/who.ts';
 import { finished, type Finished, repository } from '../../chaos/lab.ts';
+import { hasTerminals, ProgramInTerminal } from '../../support/terminal.ts';
 import { waitFor } from '../../support/wait.ts';
 import { Cleanup, freeBand } from '../run/harness.ts';
 import { snapshotOf, untilState, World } from './harness.ts';
@@ -139,6 +140,31 @@ describe('who has my port', function () {
       const stopped = await cli(String(port), '--stop', '--yes');
       assert.deepEqual([stopped.code, stopped.stderr], [0, `Stopped. Port ${port} is free.\n`]);
       assert.equal(await identify(child.pid!), undefined);
+    });
+
+    it('asks on a terminal, and stops only who is said yes to', async function () {
+      if (!hasTerminals()) return this.skip();
+      const { child, port } = await listeningChild();
+      for (const [answer, runs] of [
+        ['n', true],
+        ['', true],
+        ['y', false],
+      ] as const) {
+        const program = new ProgramInTerminal(
+          `"${process.execPath}" "${join(repository, 'dist/cli.cjs')}" who ${port}`,
+          {
+            cwd: repository,
+            env: {},
+            columns: 100,
+            rows: 20,
+          },
+        );
+        cleanup.add(() => program.dispose());
+        await waitFor('the question', () => program.output.includes('Stop it? [y/N] '), { seen: () => program.output });
+        program.type(`${answer}\n`);
+        assert.equal(await program.ended(), 0);
+        assert.equal((await identify(child.pid!)) !== undefined, runs, program.output);
+      }
     });
 
     it('refuses what is no port', async () => {
