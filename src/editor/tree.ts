@@ -4,7 +4,7 @@ import { type Disposable, DisposableStore } from '../base/dispose.ts';
 import { Emitter } from '../base/event.ts';
 import { isRunning, type ServiceId, type ServiceSnapshot } from '../model/service.ts';
 import { groupOf, whyOnlyOne } from '../model/replicas.ts';
-import { type Fact, factsOf, lookOf, portText, stateText } from '../model/wording.ts';
+import { type Fact, factsOf, groupText, lookOf, portText, stateText } from '../model/wording.ts';
 import type { FolderStack } from './folder-stack.ts';
 import type { FolderStacks } from './folder-stacks.ts';
 import { hoverOf } from './hover.ts';
@@ -40,9 +40,9 @@ export class ServiceTree implements vscode.TreeDataProvider<TreeNode>, Disposabl
   /** One object per row for as long as the row exists: the editor keeps selection and expansion by identity. */
   private readonly nodes = new Map<string, TreeNode>();
   private timer: NodeJS.Timeout | undefined;
-  /** Which rows were shown last, and each service as it was then. */
+  /** Which rows were shown last, and each service and the states of its replicas as they were then. */
   private shape = '';
-  private readonly shown = new Map<TreeNode, ServiceSnapshot>();
+  private readonly shown = new Map<TreeNode, readonly unknown[]>();
 
   constructor(private readonly stacks: FolderStacks) {
     this.store.add(stacks.onChange(() => this.refresh()));
@@ -76,7 +76,11 @@ export class ServiceTree implements vscode.TreeDataProvider<TreeNode>, Disposabl
       case 'service': {
         const service = snapshotOf(node.owner, node.id);
         if (!service) return [];
-        return factsOf(service, Date.now()).map(fact => ({ kind: 'fact', owner: node.owner, id: node.id, fact }));
+        const facts = factsOf(service, Date.now());
+        return [
+          ...this.replicasOf(node.owner, node.id),
+          ...facts.map((fact): TreeNode => ({ kind: 'fact', owner: node.owner, id: node.id, fact })),
+        ];
       }
       case 'fact':
         return [];
@@ -85,6 +89,8 @@ export class ServiceTree implements vscode.TreeDataProvider<TreeNode>, Disposabl
 
   getParent(node: TreeNode): TreeNode | undefined {
     if (node.kind === 'fact') return this.node({ kind: 'service', owner: node.owner, id: node.id });
+    const first = node.kind === 'service' ? firstOf(node.owner, node.id) : undefined;
+    if (first) return this.node({ kind: 'service', owner: node.owner, id: first });
     if (node.kind === 'service' && this.stacks.all.length > 1) return this.node({ kind: 'folder', owner: node.owner });
     return undefined;
   }
@@ -135,20 +141,28 @@ export class ServiceTree implements vscode.TreeDataProvider<TreeNode>, Disposabl
     for (const node of this.nodes.values()) {
       if (node.kind !== 'service') continue;
       const service = snapshotOf(node.owner, node.id);
-      if (!service || isDeepStrictEqual(service, this.shown.get(node))) continue;
-      this.shown.set(node, service);
+      const group = [service, ...membersOf(node.owner, node.id).map(({ state }) => state.kind)];
+      if (!service || isDeepStrictEqual(group, this.shown.get(node))) continue;
+      this.shown.set(node, group);
       this.changed.fire(node);
     }
   }
 
   private keysBeneath(node: TreeNode): string[] {
-    return node.kind === 'folder'
-      ? [node.owner.folder.name, ...this.servicesOf(node.owner).flatMap(child => this.keysBeneath(child))]
-      : [node.id];
+    if (node.kind === 'folder')
+      return [node.owner.folder.name, ...this.servicesOf(node.owner).flatMap(child => this.keysBeneath(child))];
+    return [node.id, ...this.replicasOf(node.owner, node.id).map(({ id }) => id)];
   }
 
   private servicesOf(owner: FolderStack): TreeNode[] {
-    return owner.stack.snapshot.services.map(service => this.node({ kind: 'service', owner, id: service.id }));
+    const firsts = owner.stack.snapshot.services.filter(({ id }) => firstOf(owner, id) === undefined);
+    return firsts.map(({ id }) => this.node({ kind: 'service', owner, id }));
+  }
+
+  /** Beneath the first of them, before its facts. */
+  private replicasOf(owner: FolderStack, id: ServiceId): ServiceNode[] {
+    const others = membersOf(owner, id).filter(one => one.id !== id);
+    return others.map(one => this.node({ kind: 'service', owner, id: one.id }) as ServiceNode);
   }
 
   private node<T extends TreeNode>(node: T): TreeNode {
@@ -171,6 +185,18 @@ export class ServiceTree implements vscode.TreeDataProvider<TreeNode>, Disposabl
   }
 }
 
+type ServiceNode = Extract<TreeNode, { kind: 'service' }>;
+
+/** The service that this is one more of, if that one has a row. */
+const firstOf = (owner: FolderStack, id: ServiceId): ServiceId | undefined => {
+  const first = snapshotOf(owner, id)?.replicaOf;
+  return first !== undefined && snapshotOf(owner, first) ? first : undefined;
+};
+
+/** The service with its replicas; none of a replica, which has no row of others beneath its own. */
+const membersOf = (owner: FolderStack, id: ServiceId): readonly ServiceSnapshot[] =>
+  firstOf(owner, id) === undefined ? owner.stack.snapshot.services.filter(service => groupOf(service) === id) : [];
+
 export const snapshotOf = (owner: FolderStack, id: string): ServiceSnapshot | undefined =>
   owner.stack.snapshot.services.find(service => service.id === id);
 
@@ -185,10 +211,12 @@ function folderItem(owner: FolderStack): vscode.TreeItem {
 
 function serviceItem(owner: FolderStack, service: ServiceSnapshot): vscode.TreeItem {
   const { icon, color } = lookOf(service);
-  const item = new vscode.TreeItem(service.label, vscode.TreeItemCollapsibleState.Collapsed);
+  const summary = groupText(membersOf(owner, service.id));
+  const { Collapsed, Expanded } = vscode.TreeItemCollapsibleState;
+  const item = new vscode.TreeItem(service.label, summary ? Expanded : Collapsed);
   item.id = `${owner.folder.uri.toString()} ${service.id}`;
   item.iconPath = new vscode.ThemeIcon(icon, color ? new vscode.ThemeColor(color) : undefined);
-  item.description = [portText(service), lookOf(service).word].filter(Boolean).join('  ');
+  item.description = [portText(service), lookOf(service).word, summary && `(${summary})`].filter(Boolean).join('  ');
   item.contextValue = [
     ROW.service,
     isRunning(service.state) ? 'running' : 'idle',
@@ -197,7 +225,8 @@ function serviceItem(owner: FolderStack, service: ServiceSnapshot): vscode.TreeI
     ...rollingWords(owner, service),
   ].join(' ');
   const port = portText(service) ? `, port ${service.port}` : '';
-  item.accessibilityInformation = { label: `${service.label}, ${stateText(service, Date.now())}${port}` };
+  const replicas = summary && `; with its replicas ${summary}`;
+  item.accessibilityInformation = { label: `${service.label}, ${stateText(service, Date.now())}${port}${replicas}` };
   return item;
 }
 

@@ -61,6 +61,17 @@ export function formatLatency(ms: number): string {
 const joined = (big: number, bigUnit: string, small: number, smallUnit: string): string =>
   small === 0 ? `${big} ${bigUnit}` : `${big} ${bigUnit} ${small} ${smallUnit}`;
 
+/** How a service and its replicas are, in few words: "3 healthy", or "2 healthy, 1 starting". Empty for one alone. */
+export function groupText(members: readonly Pick<ServiceSnapshot, 'state'>[]): string {
+  if (members.length < 2) return '';
+  const counts = new Map<string, number>();
+  for (const member of members) {
+    const { word } = lookOf(member);
+    counts.set(word, (counts.get(word) ?? 0) + 1);
+  }
+  return [...counts].map(([word, count]) => `${count} ${word}`).join(', ');
+}
+
 /** One fact of a service, as a row of the tree and of the hover. */
 export interface Fact {
   readonly name: 'url' | 'pid' | 'uptime' | 'restarts' | 'lastExit' | 'note' | 'problem';

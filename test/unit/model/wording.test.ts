@@ -1,6 +1,6 @@
 import { strict as assert } from 'node:assert';
 import { type ServiceSnapshot, type ServiceState, stoppedSnapshot, toServiceId } from '../../../src/model/service.ts';
-import { factsOf, formatDuration, lookOf, portText, stateText } from '../../../src/model/wording.ts';
+import { factsOf, formatDuration, groupText, lookOf, portText, stateText } from '../../../src/model/wording.ts';
 
 const NOW = 1_000_000;
 
@@ -9,6 +9,13 @@ function service(state: ServiceState, changes: Partial<ServiceSnapshot> = {}): S
 }
 
 describe('wording', () => {
+  it('sums up a service and its replicas', () => {
+    const [healthy, starting] = [service({ kind: 'healthy', since: 1 }), service({ kind: 'starting', since: 1 })];
+    assert.equal(groupText([healthy]), '');
+    assert.equal(groupText([healthy, healthy, healthy]), '3 healthy');
+    assert.equal(groupText([starting, healthy, healthy]), '1 starting, 2 healthy');
+  });
+
   const states: [ServiceState, text: string, icon: string, color: string | undefined, port: string][] = [
     [{ kind: 'stopped' }, 'stopped', 'circle-outline', undefined, ''],
     [{ kind: 'starting', since: 1 }, 'starting', 'sync~spin', undefined, ':8023'],
