@@ -13,7 +13,7 @@ import { PROXY_PORT } from '../../../src/model/defaults.ts';
 import { DEFAULT_RESTART } from '../../../src/model/restart-policy.ts';
 import { type ServiceId, type ServiceSnapshot, type StateKind, toServiceId } from '../../../src/model/service.ts';
 import { identify, isSame, type ProcessIdentity, processesWithEnvironment } from '../../../src/run/processes.ts';
-import { RUN_MARKER, runMarker } from '../../../src/run/record.ts';
+import { recordedServices, RUN_MARKER, runMarker } from '../../../src/run/record.ts';
 import { realWorkspace, stackDir } from '../../../src/run/runtime-dir.ts';
 import type { Launched, PostgresProvider } from '../../../src/session/outcomes.ts';
 import { Stack, type StackOptions } from '../../../src/session/stack.ts';
@@ -218,7 +218,9 @@ export class World {
   private async end(): Promise<void> {
     for (const stack of this.stacks) stack.dispose();
     for (const supervisor of await this.liveSupervisors()) process.kill(supervisor.pid, 'SIGKILL');
-    for (const { id } of this.planned) for (const pid of await this.processesOf(id)) process.kill(pid, 'SIGKILL');
+    // The proxy and the replicas are in no plan of the test's own.
+    for (const id of await recordedServices(this.dir))
+      for (const pid of await this.processesOf(id)) process.kill(pid, 'SIGKILL');
     await this.untilSupervisors(0);
   }
 }
