@@ -1,6 +1,8 @@
 import { Agent, request } from 'node:http';
+import { createInterface } from 'node:readline';
+import type { Duplex } from 'node:stream';
 
-/** An API that answers GET, POST and a stream of events, and ends in order: what it is answering is answered. */
+/** An API that answers GET, POST, a stream of events and a tunnel of echoes. It ends in order: what is open is finished. */
 export const FRONTED_API = `
   const server = require('node:http').createServer((request, response) => {
     if (request.url === '/stream') {
@@ -16,6 +18,16 @@ export const FRONTED_API = `
     let body = '';
     request.on('data', chunk => (body += chunk));
     request.on('end', () => response.end(JSON.stringify({ status: 'ok', pid: process.pid, body })));
+  });
+  server.on('upgrade', (request, socket) => {
+    socket.on('error', () => undefined);
+    socket.write('HTTP/1.1 101 Switching Protocols\\r\\nConnection: Upgrade\\r\\nUpgrade: websocket\\r\\n\\r\\n');
+    socket.on('data', data => {
+      for (const line of String(data).split('\\n').filter(Boolean)) {
+        socket.write(process.pid + ' ' + line + '\\n');
+        if (line === 'end') socket.end();
+      }
+    });
   });
   process.on('SIGINT', () => { server.close(() => process.exit(0)); server.closeIdleConnections(); });
   server.listen(Number(process.env.PORT), '127.0.0.1');
@@ -36,6 +48,7 @@ export class Load {
   answered = 0;
   posted = 0;
   streams = 0;
+  tunnels = 0;
   readonly failures: string[] = [];
   readonly pids = new Set<number>();
   private readonly agent = new Agent({ keepAlive: true, maxSockets: 6 });
@@ -49,6 +62,7 @@ export class Load {
       client(() => this.get()),
       client(() => this.post()),
       client(() => this.stream()),
+      client(() => this.tunnel()),
     ];
   }
 
@@ -85,6 +99,40 @@ export class Load {
       throw new Error(`a stream ended after ${events.length} events`);
     if (new Set(events.slice(0, -1)).size !== 1) throw new Error('a stream came from two processes');
     this.streams++;
+  }
+
+  /** As a WebSocket: what is in the frames is nothing to a proxy. Every line is to come back, from one process. */
+  private async tunnel(): Promise<void> {
+    const headers = { connection: 'Upgrade', upgrade: 'websocket', 'sec-websocket-version': '13' };
+    const sent = request({ host: '127.0.0.1', port: this.options.port, path: '/tunnel', agent: false, headers });
+    sent.end();
+    const socket = await new Promise<Duplex>((resolve, reject) => {
+      sent.once('upgrade', (_response, socket) => resolve(socket));
+      sent.once('response', ({ statusCode }) => reject(new Error(`the tunnel stream was refused: ${statusCode}`)));
+      sent.once('error', error => reject(new Error(`the tunnel stream: ${error.message}`)));
+    });
+    const lines: string[] = [];
+    const reading = (async () => {
+      for await (const line of createInterface({ input: socket })) lines.push(line);
+    })().catch((error: unknown) => {
+      // Its process was killed, which is for whoever has done that to expect.
+      throw new Error(`a tunnel stream: ${String(error)}`);
+    });
+    // It may break before it is waited for.
+    reading.catch(() => undefined);
+    socket.on('error', () => undefined);
+    for (let left = 15; left > 0; left--) {
+      socket.write('line\n');
+      await new Promise(resolve => setTimeout(resolve, 20));
+    }
+    socket.write('end\n');
+    await reading;
+    socket.destroy();
+    const answers = lines.map(line => line.split(' '));
+    if (answers.length !== 16 || answers.at(-1)![1] !== 'end')
+      throw new Error(`a tunnel stream ended after ${lines.length} lines`);
+    if (new Set(answers.map(([pid]) => pid)).size !== 1) throw new Error('a tunnel stream came from two processes');
+    this.tunnels++;
   }
 
   private take(text: string): { readonly pid: number; readonly body: string } {

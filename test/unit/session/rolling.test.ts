@@ -2,6 +2,8 @@ import { strict as assert } from 'node:assert';
 import type { ProxyPlan } from '../../../src/model/plan.ts';
 import type { ServiceId } from '../../../src/model/service.ts';
 import type { Stack } from '../../../src/session/stack.ts';
+import { otherPortAdvice } from '../../../src/session/other-port-advice.ts';
+import type { ServiceFailure } from '../../../src/session/stack.ts';
 import { nginxForTests } from '../../support/nginx.ts';
 import { waitFor } from '../../support/wait.ts';
 import { Cleanup } from '../run/harness.ts';
@@ -39,11 +41,12 @@ describe('the stable front', function () {
 
   /** Requests of every kind have been answered since. */
   async function busy(load: Load): Promise<void> {
-    const { answered, posted, streams } = load;
+    const { answered, posted, streams, tunnels } = load;
     await waitFor(
       'answers of every kind',
       () =>
-        load.failures.length > 0 || (load.answered > answered + 3 && load.posted > posted && load.streams > streams),
+        load.failures.length > 0 ||
+        (load.answered > answered + 3 && load.posted > posted && load.streams > streams && load.tunnels > tunnels),
       { interval: 10, seen: () => load },
     );
   }
@@ -135,6 +138,31 @@ describe('the stable front', function () {
     }
   });
 
+  it('has an address of its own where its port is taken, which is told once, and none where it is to be that one', async () => {
+    const api = world.service('api');
+    world.front();
+    await cleanup.stranger(world.band.to);
+    const stack = world.stack();
+    assert.equal((await stack.start()).kind, 'started');
+    const { port, url } = snapshotOf(stack, world.proxy);
+    assert.ok(port! >= 8300 && port! <= 8399, String(port));
+    const advice = (): Promise<string | undefined> => otherPortAdvice(stack.dir, stack.plan, stack.snapshot);
+    const told = await advice();
+    assert.ok(told?.includes(`${url}: ${world.band.to} is taken by `), told);
+    assert.ok(told?.includes(`pid ${process.pid}`), told);
+    assert.equal(await advice(), undefined);
+    await stack.stop();
+    world.front({ strict: true });
+    const strict = world.stack();
+    const outcome = await strict.start();
+    assert.equal(outcome.kind, 'failed');
+    const [{ service, problem }] = outcome.failures as [ServiceFailure];
+    assert.equal(service.id, world.proxy);
+    assert.match(problem.message, new RegExp(`${world.band.to}.*pid ${process.pid}`, 's'));
+    assert.equal(snapshotOf(strict, api).state.kind, 'healthy');
+    assert.equal(snapshotOf(strict, world.proxy).readyPort, undefined);
+  });
+
   it('says how to get nginx where it is missing, and leaves the rest running', async () => {
     const api = world.service('api');
     world.front({ engine: 'nginx', nginxPath: '/no/such/nginx' });
@@ -142,6 +170,7 @@ describe('the stable front', function () {
     const outcome = await stack.start();
     assert.equal(outcome.kind, 'failed');
     assert.match(outcome.failures[0]!.problem.message, /nginxPath.*embedded/s);
+    assert.equal(outcome.failures[0]!.problem.action?.label, 'Use the embedded engine');
     assert.equal(snapshotOf(stack, api).state.kind, 'healthy');
   });
 });
