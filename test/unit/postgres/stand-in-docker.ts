@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { appendFileSync, existsSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { appendFileSync, existsSync, openSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { PostgresConfig } from '../../../src/postgres/config.ts';
@@ -21,8 +21,13 @@ interface Stored {
   readonly startedAt?: string;
 }
 const stored = (name: string): Stored | undefined => readJson<Stored>(`${name}.container.json`);
-const store = (name: string, container: Stored): void =>
-  writeFileSync(path(`${name}.container.json`), JSON.stringify(container));
+/** In one piece, since other calls read it meanwhile. */
+const write = (name: string, text: string): void => {
+  const half = path(`${name}.${process.pid}`);
+  writeFileSync(half, text);
+  renameSync(half, path(name));
+};
+const store = (name: string, container: Stored): void => write(`${name}.container.json`, JSON.stringify(container));
 const exitCodeOf = (name: string): number | undefined => readJson<number>(`${name}.exit`);
 
 function runs(name: string): boolean {
@@ -85,7 +90,7 @@ async function container(name: string): Promise<number> {
   });
   process.on('SIGINT', () => child.kill('SIGINT'));
   const code = await new Promise<number>(resolve => child.once('exit', exit => resolve(exit ?? 137)));
-  writeFileSync(path(`${name}.exit`), String(code));
+  write(`${name}.exit`, String(code));
   return code;
 }
 

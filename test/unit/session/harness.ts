@@ -219,8 +219,7 @@ export class World {
     for (const stack of this.stacks) stack.dispose();
     for (const supervisor of await this.liveSupervisors()) process.kill(supervisor.pid, 'SIGKILL');
     // The proxy and the replicas are in no plan of the test's own.
-    for (const id of await recordedServices(this.dir))
-      for (const pid of await this.processesOf(id)) process.kill(pid, 'SIGKILL');
+    for (const id of await recordedServices(this.dir)) for (const pid of await this.processesOf(id)) killGroup(pid);
     await this.untilSupervisors(0);
   }
 }
@@ -242,3 +241,14 @@ export const until = (stack: Stack, what: string, probe: () => boolean | Promise
 
 export const untilState = (stack: Stack, id: ServiceId, kind: StateKind): Promise<unknown> =>
   until(stack, `${id} ${kind}`, () => snapshotOf(stack, id).state.kind === kind);
+
+/** The process, and with the first one of a service those that carry its marker no longer, such as nginx. */
+function killGroup(pid: number): void {
+  for (const target of [-pid, pid]) {
+    try {
+      process.kill(target, 'SIGKILL');
+    } catch {
+      // It leads no group, or is gone with it.
+    }
+  }
+}
