@@ -70,15 +70,16 @@ function viewOf(row: JobRow): JobView {
 }
 
 export async function createJob(database: Database, job: NewJob): Promise<JobView> {
-  const id = await database.transaction(async query => {
-    const [row] = await query<{ id: string }>(
+  const created = await database.transaction(async query => {
+    const [inserted] = await query<{ id: string }>(
       'INSERT INTO helix_demo.jobs (prompt, layout) VALUES ($1, $2) RETURNING id',
       [job.prompt, job.layout],
     );
     await query(ANNOUNCE);
-    return row?.id;
+    // Before anybody else can see it, so that the answer is the job as it was made.
+    const [row] = await query<JobRow>(`${SELECT_JOBS} WHERE j.id = $1`, [inserted?.id]);
+    return row && viewOf(row);
   });
-  const created = id === undefined ? undefined : await findJob(database, id);
   if (!created) throw new Error('The job was not stored');
   return created;
 }
