@@ -277,7 +277,7 @@ function linuxPids(): number[] {
 
 let bootId: string | undefined;
 
-/** The fields of /proc/PID/stat (proc(5)): 3 state, 4 ppid, 5 pgrp, 22 start time in ticks since boot. */
+/** The fields of /proc/PID/stat (proc(5)): 3 state, 4 ppid, 5 pgrp, 20 threads, 22 start time in ticks since boot. */
 function readStat(pid: number): Row | undefined {
   const stat = readProc(pid, 'stat')?.toString('latin1');
   // The command, field 2, is in parentheses and may itself hold spaces and parentheses.
@@ -289,7 +289,8 @@ function readStat(pid: number): Row | undefined {
     pid,
     ppid: Number(ppid),
     pgid: Number(pgid),
-    zombie: state === 'Z' || state === 'X',
+    // Its first thread may be gone while others still end, and until the last of them has, its sockets stay open.
+    zombie: state === 'X' || (state === 'Z' && Number(fields[17]) <= 1),
     startedAt: `${fields[19]}@${bootId}`,
   };
 }

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { text as textOf } from 'node:stream/consumers';
 import { promisify } from 'node:util';
 import { CancelledError } from '../../../src/base/errors.ts';
+import { canBind } from '../../../src/ports/probe.ts';
 import {
   descendants,
   endProcessGroup,
@@ -16,6 +17,7 @@ import {
   type ProcessIdentity,
   processesWithEnvironment,
 } from '../../../src/run/processes.ts';
+import { freeBand } from './harness.ts';
 
 const MARKER = 'HELIX_TEST_RUN';
 const FOREVER = 'setInterval(() => {}, 1000);';
@@ -114,6 +116,21 @@ describe('processes', () => {
       const [pid] = (await once(parent.stdout, 'data')).map(Number);
       while (await identify(pid!)) await new Promise(setImmediate);
       assert.equal(process.kill(pid!, 0), true);
+    });
+
+    it('lasts as long as the last thread, and so as long as the port is held', async function () {
+      if (process.platform !== 'linux') this.skip();
+      const { from: port } = await freeBand(1);
+      // The first thread is gone before the others in every fourth end or so.
+      for (let round = 0; round < 25; round++) {
+        const { identity, line } = await start(
+          `require('node:net').createServer().listen(${port}, '127.0.0.1', () => console.log('listens'))`,
+        );
+        assert.equal(await line(), 'listens');
+        process.kill(identity.pid, 'SIGINT');
+        while (await isSame(identity)) await new Promise(setImmediate);
+        assert.ok(await canBind(port), `round ${round}`);
+      }
     });
   });
 
