@@ -2,7 +2,7 @@ import { chmod, copyFile, mkdir, readFile, readdir, rm, writeFile } from 'node:f
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { ensurePackage, npm } from './npm.ts';
-import { cacheDir } from './paths.ts';
+import { cacheDir, outDir } from './paths.ts';
 
 /** The two ends of what we support: the newest VS Code on npm, and the one `engines.vscode` names. */
 export type VscodeVersion = 'newest' | 'floor';
@@ -108,7 +108,7 @@ async function placeRipgrep(folder: string): Promise<void> {
 }
 
 async function placeStandIns(folder: string): Promise<void> {
-  await placeModule(folder, '@vscode/spdlog', await readFile(join(__dirname, 'spdlog-stand-in.cjs'), 'utf8'));
+  await placeModule(folder, '@vscode/spdlog', await readFile(join(outDir, 'test/support/spdlog-stand-in.cjs'), 'utf8'));
   // It ends an extension host whose parent died; the host also ends by itself when its socket closes.
   for (const name of ['@vscode/native-watchdog', 'native-watchdog']) {
     await placeModule(folder, name, 'exports.start = () => {};\nexports.exit = code => process.exit(code);\n');
