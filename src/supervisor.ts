@@ -6,6 +6,7 @@ import { FAULT_VARIABLE, faultPoint } from './base/fault.ts';
 import { userName } from './base/user.ts';
 import { isRunning, type ServiceId, toServiceId } from './model/service.ts';
 import { Attendance, GRACE_MS } from './run/attendance.ts';
+import { withCertificates } from './run/certificates.ts';
 import { loadExeca } from './run/child.ts';
 import { claim, type Claim } from './run/claim.ts';
 import { ControlServer } from './run/control-server.ts';
@@ -29,7 +30,7 @@ const say = (line: string): void => {
 };
 
 function serviceEnvironment(): NodeJS.ProcessEnv {
-  const env = { ...process.env };
+  const env = withCertificates(process.env);
   delete env['ELECTRON_RUN_AS_NODE'];
   delete env[FAULT_VARIABLE];
   // Through a pipe a program believes that nobody looks; the terminal behind it shows colours and wants lines at once.

@@ -5,6 +5,7 @@ import { UserError } from '../base/errors.ts';
 import type { Logger } from '../base/logger.ts';
 import { publishedValues } from '../model/publication.ts';
 import { publishEnvFile } from '../publish/publish-env-file.ts';
+import { withoutCertificates } from '../run/certificates.ts';
 import { stateHome } from '../run/runtime-dir.ts';
 import { loadPlan } from '../session/load-plan.ts';
 import { postgresService } from '../session/postgres-service.ts';
@@ -57,7 +58,11 @@ export async function publish(stack: Stack): Promise<void> {
 /** Supervisors as processes of their own session: they outlive the command line. */
 export const backgroundLauncher: Launcher = {
   launch: (_service, args) => {
-    const child = spawn(process.execPath, [join(DIST, 'supervisor.cjs'), ...args], { detached: true, stdio: 'ignore' });
+    const child = spawn(process.execPath, [join(DIST, 'supervisor.cjs'), ...args], {
+      detached: true,
+      stdio: 'ignore',
+      env: withoutCertificates(process.env),
+    });
     child.unref();
     // `close` follows a failed spawn as well.
     const ended = new Promise<void>(resolve => child.once('close', () => resolve()).once('error', () => resolve()));

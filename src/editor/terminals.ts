@@ -2,6 +2,7 @@ import * as vscode from 'vscode';
 import { within } from '../base/async.ts';
 import { type Disposable, DisposableStore } from '../base/dispose.ts';
 import type { PlannedService } from '../model/plan.ts';
+import { withoutCertificates } from '../run/certificates.ts';
 import type { Launched, Launcher } from '../session/stack.ts';
 
 /** Variables of the extension host that mean nothing, or harm, in a service's environment. */
@@ -40,7 +41,7 @@ export class Terminals implements Launcher, Disposable {
       shellPath: process.execPath,
       shellArgs: [this.supervisorProgram, ...args, '--editor'],
       cwd: this.folder.uri,
-      env: { ...serviceEnvironment(), ELECTRON_RUN_AS_NODE: '1', COLORTERM: 'truecolor' },
+      env: { ...withoutCertificates(serviceEnvironment()), ELECTRON_RUN_AS_NODE: '1', COLORTERM: 'truecolor' },
       // Without it the editor marks the terminal as outdated whenever a port is published to terminals.
       strictEnv: true,
       iconPath: new vscode.ThemeIcon('server-process'),

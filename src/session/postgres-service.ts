@@ -10,6 +10,7 @@ import { type PostgresConfig, postgresEnvironment } from '../postgres/config.ts'
 import { type EmbeddedPackage, installEmbedded } from '../postgres/engines.ts';
 import { createDatabase, initialiseDatabase } from '../postgres/initialise.ts';
 import { resolvePostgres } from '../postgres/resolve.ts';
+import { NO_EXTRA_CERTIFICATES } from '../run/certificates.ts';
 import { hasLeftovers } from '../run/leftovers.ts';
 import { stackDir, stateHome } from '../run/runtime-dir.ts';
 import { prepareContainer, settleContainer } from './postgres-container.ts';
@@ -172,7 +173,7 @@ function ownSpec(service: PlannedService, config: PostgresConfig, program: strin
   return {
     ...baseSpec(service),
     command: ['${node}', program],
-    env: { ...service.env, ...postgresEnvironment({ ...config, port: config.port }) },
+    env: { ...service.env, ...NO_EXTRA_CERTIFICATES, ...postgresEnvironment({ ...config, port: config.port }) },
     readiness: { kind: 'postgres', pattern: READY_LINE, ...(config.docker ? { listener: 'container' } : {}) },
   };
 }

@@ -1,5 +1,6 @@
 import type { Plan, PlannedService } from '../model/plan.ts';
 import type { RunSpec } from '../model/service.ts';
+import { NO_EXTRA_CERTIFICATES } from '../run/certificates.ts';
 import { writeProxySettings } from './proxy-settings.ts';
 import { fillSpec } from './spec.ts';
 
@@ -24,5 +25,6 @@ export async function tellProxy(plan: Plan, dir: string): Promise<void> {
 export async function proxySpec(service: PlannedService, plan: Plan, dir: string, program: string): Promise<RunSpec> {
   await tellProxy(plan, dir);
   const spec = fillSpec(service, { workspace: plan.workspace, services: [] }, plan.environment);
-  return { ...spec, command: ['${node}', program, '--dir', dir, '--host', service.host, '--port', '${port}'] };
+  const env = { ...spec.env, ...NO_EXTRA_CERTIFICATES };
+  return { ...spec, env, command: ['${node}', program, '--dir', dir, '--host', service.host, '--port', '${port}'] };
 }

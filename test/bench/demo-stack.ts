@@ -9,6 +9,7 @@ import type { Plan } from '../../src/model/plan.ts';
 import { type Port, toPort } from '../../src/model/port.ts';
 import { type Cluster, prepareCluster } from '../../src/postgres/cluster.ts';
 import { findEngines } from '../../src/postgres/engines.ts';
+import { withoutCertificates } from '../../src/run/certificates.ts';
 import { identify, isSame, type ProcessIdentity } from '../../src/run/processes.ts';
 import { stateHome } from '../../src/run/runtime-dir.ts';
 import { createDemoWorkspace, setDemoVariable } from '../../src/session/demo-workspace.ts';
@@ -67,6 +68,7 @@ export async function openDemoStack(scope: Scope, demo: Pick<Demo, 'plan' | 'bui
       const child = spawn(process.execPath, [join(dist, 'supervisor.cjs'), ...args], {
         detached: true,
         stdio: 'ignore',
+        env: withoutCertificates(process.env),
       });
       child.unref();
       return Promise.resolve({ ended: once(child, 'exit') });

@@ -50,14 +50,14 @@ describe('helix-ports with a stack', function () {
       .filter(one => one.pid !== process.pid && one.environment.includes(`HELIX_PORTS_HOME=${home}`))
       .map(one => one.pid);
 
-  const run = (...args: readonly string[]): ChildProcess =>
+  const run = (args: readonly string[], env: NodeJS.ProcessEnv = {}): ChildProcess =>
     spawn(process.execPath, [CLI, ...args], {
       cwd: folder,
-      env: { ...process.env, HELIX_PORTS_HOME: home },
+      env: { ...process.env, HELIX_PORTS_HOME: home, ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
 
-  const cli = (...args: readonly string[]): Promise<Finished> => finished(run(...args));
+  const cli = (...args: readonly string[]): Promise<Finished> => finished(run(args));
 
   async function ok(...args: readonly string[]): Promise<string> {
     const { code, stdout, stderr } = await cli(...args);
@@ -101,6 +101,21 @@ describe('helix-ports with a stack', function () {
     assert.equal((await ok('logs', 'api', '--lines', '1')).split('\n').length, 2);
   });
 
+  it('has its own processes read no certificates, and the services those that the user names', async () => {
+    const file = join(folder, 'company.pem');
+    await writeFile(file, '');
+    const start = await finished(run(['start', '--detach'], { NODE_EXTRA_CA_CERTS: file }));
+    assert.equal(start.code, 0, start.stderr);
+    const [{ pid }] = (await rows()) as [Row, Row];
+    const all = processes();
+    const api = all.find(one => one.pid === pid)!;
+    const supervisor = all.find(one => one.pid === api.ppid)!;
+    const certificates = (one: typeof api): string[] =>
+      one.environment.filter(entry => entry.includes('_EXTRA_CA_CERTS='));
+    assert.deepEqual(certificates(api), [`NODE_EXTRA_CA_CERTS=${file}`]);
+    assert.ok(certificates(supervisor).includes('NODE_EXTRA_CA_CERTS='));
+  });
+
   it('restarts and stops one or all, and says what cannot be done', async () => {
     await ok('start', '--detach');
     const [api, web] = (await rows()) as [Row, Row];
@@ -133,7 +148,7 @@ describe('helix-ports with a stack', function () {
 
   it('follows what happens', async () => {
     await ok('start', '--detach');
-    const [status, logs] = [run('status', '--json', '--watch'), run('logs', 'api', '--follow')];
+    const [status, logs] = [run(['status', '--json', '--watch']), run(['logs', 'api', '--follow'])];
     let [states, lines] = ['', ''];
     status.stdout!.on('data', (text: Buffer) => (states += text.toString()));
     logs.stdout!.on('data', (text: Buffer) => (lines += text.toString()));
@@ -171,7 +186,7 @@ describe('helix-ports with a stack', function () {
   });
 
   it('in the foreground keeps the stack until Ctrl-C, and then stops it', async () => {
-    const start = run('start');
+    const start = run(['start']);
     let output = '';
     start.stdout!.on('data', (text: Buffer) => (output += text.toString()));
     const ended = finished(start);
