@@ -8,10 +8,10 @@ import { isRunning, type ServiceId, toServiceId } from './model/service.ts';
 import { Attendance, GRACE_MS } from './run/attendance.ts';
 import { withCertificates } from './run/certificates.ts';
 import { loadExeca } from './run/child.ts';
-import { claim, type Claim } from './run/claim.ts';
+import { claim, type Claim, isClaimed } from './run/claim.ts';
 import { ControlServer } from './run/control-server.ts';
 import { OutputLog } from './run/output.ts';
-import { runMarker } from './run/record.ts';
+import { recordedServices, runMarker } from './run/record.ts';
 import { identify } from './run/processes.ts';
 import { Supervisor } from './run/supervisor.ts';
 
@@ -74,11 +74,12 @@ async function supervise(dir: string, id: ServiceId, inEditor: boolean): Promise
 
   let held = undefined as Claim | undefined;
   let leaving = false;
-  const leave = async (code: number): Promise<void> => {
+  const leave = async (code: number, envFile?: string): Promise<void> => {
     if (leaving) return;
     leaving = true;
     await supervisor.close();
     await held?.release();
+    if (envFile !== undefined) await takeBack(dir, envFile).catch((error: unknown) => say(messageOf(error)));
     output.dispose();
     process.exit(code);
   };
@@ -102,9 +103,9 @@ async function supervise(dir: string, id: ServiceId, inEditor: boolean): Promise
     say('stopped. Enter starts it again, Ctrl-C closes this terminal.');
   };
 
-  const desert = (): void => {
+  const desert = (envFile: string | undefined): void => {
     say('the extension was disabled or uninstalled; closing');
-    void leave(0);
+    void leave(0, envFile);
   };
   const attendance = inEditor ? new Attendance(desert, systemClock, graceMs()) : undefined;
   const control = new ControlServer(supervisor, output, () => leave(0), attendance);
@@ -131,6 +132,13 @@ async function supervise(dir: string, id: ServiceId, inEditor: boolean): Promise
     process.stdin.on('data', () => supervisor.startAgain());
     process.stdin.on('error', () => undefined);
   }
+}
+
+/** What the editor had published. Nobody but the last one out is left to do it: it has let go of its claim by now. */
+async function takeBack(dir: string, envFile: string): Promise<void> {
+  for (const id of await recordedServices(dir)) if (await isClaimed(dir, id)) return;
+  const { publishEnvFile } = await import('./publish/publish-env-file.ts');
+  await publishEnvFile(dir, envFile, new Map());
 }
 
 main().catch((error: unknown) => {

@@ -13,7 +13,8 @@ export class Attendance {
   private timer: TimerHandle;
 
   constructor(
-    private readonly onDeserted: () => void,
+    /** Told which file the last editor had published to. */
+    private readonly onDeserted: (envFile: string | undefined) => void,
     private readonly clock: Clock = systemClock,
     private readonly graceMs = GRACE_MS,
   ) {}
@@ -24,9 +25,9 @@ export class Attendance {
   }
 
   /** The editor ends in order: it reloads, or the extension is being disabled. */
-  leave(editor: object): void {
+  leave(editor: object, envFile?: string): void {
     if (!this.editors.delete(editor) || this.editors.size > 0) return;
-    this.timer = this.clock.setTimeout(this.onDeserted, this.graceMs);
+    this.timer = this.clock.setTimeout(() => this.onDeserted(envFile), this.graceMs);
   }
 
   /** The editor's connection broke without a word. */

@@ -54,8 +54,8 @@ export class ControlServer {
       connection.dispose();
     });
     connection.onNotification(attendNotification, () => this.attendance?.attend(connection));
-    connection.onRequest(leaveRequest, () => {
-      this.attendance?.leave(connection);
+    connection.onRequest(leaveRequest, ({ envFile }) => {
+      this.attendance?.leave(connection, envFile);
       return null;
     });
     connection.onRequest(helloRequest, () => ({ protocol: PROTOCOL_VERSION, snapshot: supervisor.snapshot }));

@@ -57,9 +57,10 @@ export const outputNotification = new NotificationType<readonly string[]>('outpu
 export const attendNotification = new NotificationType0('attend');
 /**
  * The editor ends in order. If none comes back, the services in its terminals end as well. A request, because the editor's
- * process ends right after: what was only notified is lost when the connection's end is seen first.
+ * process ends right after: what was only notified is lost when the connection's end is seen first. `envFile`: what it has
+ * published there is to be taken back then.
  */
-export const leaveRequest = new RequestType0<null, void>('leave');
+export const leaveRequest = new RequestType<{ readonly envFile?: string }, null, void>('leave');
 
 /** The client is a proxy, and is waited for before a process that it hands requests to is ended. */
 export const frontNotification = new NotificationType0('front');

@@ -114,9 +114,11 @@ export class ServiceLink implements Disposable {
     void this.connection.sendNotification(attendNotification).catch(() => undefined);
   }
 
-  /** Tells the supervisor that this editor ends in order. */
-  async leave(): Promise<void> {
-    const answer = this.connection.sendRequest(leaveRequest).catch(() => null);
+  /** Tells the supervisor that this editor ends in order, and which file is to be cleared if none comes back. */
+  async leave(envFile?: string): Promise<void> {
+    const answer = this.connection
+      .sendRequest(leaveRequest, envFile === undefined ? {} : { envFile })
+      .catch(() => null);
     await within(LEAVE_MS, answer);
   }
 

@@ -366,7 +366,8 @@ export class Stack implements Disposable {
 
   /** Says goodbye for an editor that ends in order: should none come back, the services in its terminals end. */
   async leave(): Promise<void> {
-    await Promise.all(this.roster.ids.map(id => this.roster.get(id)!.leave()));
+    const { envFile, keepOnStop } = this.plan.publish;
+    await Promise.all(this.roster.ids.map(id => this.roster.get(id)!.leave(keepOnStop ? undefined : envFile)));
   }
 
   dispose(): void {

@@ -1,4 +1,7 @@
 import assert from 'node:assert/strict';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { parse } from 'dotenv';
 import { waitFor } from '../support/wait.ts';
 import { isAlive, type Status, World } from './harness.ts';
 
@@ -12,7 +15,7 @@ describe('the extension disabled', () => {
 
   after(() => world?.dispose());
 
-  it('ends the services in its terminals, and no supervisor is left', async () => {
+  it('ends the services in its terminals, leaves no supervisor, and takes back what was published', async () => {
     const folder = await world.fixture('stack');
     const workbench = await world.open({ folder });
     await workbench.runCommand('HELIX: Start with dynamic ports');
@@ -21,6 +24,8 @@ describe('the extension disabled', () => {
       return all.every(service => service.state === 'healthy') && all;
     });
     assert.ok(services.length > 0);
+    const envFile = join(folder, '.env.local');
+    await waitFor('its port in .env.local', async () => 'API_PORT' in parse(await readFile(envFile).catch(() => '')));
     await workbench.runCommand('Extensions: Disable All Installed Extensions');
     // Running extensions end with their host; the new one begins without them.
     await workbench.reload();
@@ -31,6 +36,10 @@ describe('the extension disabled', () => {
     await waitFor('the end of their supervisors', async () => {
       const { services: all } = await world.status(folder);
       return all.every(service => service.state === 'stopped' && service.pid === null);
+    });
+    await waitFor('what was published to be taken back', async () => {
+      const { API_PORT, HELIX_API_URL } = parse(await readFile(envFile));
+      return API_PORT === undefined && HELIX_API_URL === undefined;
     });
   });
 });
