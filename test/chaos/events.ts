@@ -335,8 +335,16 @@ const DAMAGES = {
   'something else': (file: string) => writeFileSync(file, '{"version":1,"port":"8000","child":{"pid":1}}\n'),
   removed: (file: string) => rmSync(file),
   'a folder': (file: string) => {
-    rmSync(file);
-    mkdirSync(join(file, 'inner'), { recursive: true });
+    // Whoever writes it may make it anew between the two.
+    for (let made = false; !made;) {
+      rmSync(file, { recursive: true, force: true });
+      try {
+        mkdirSync(join(file, 'inner'), { recursive: true });
+        made = true;
+      } catch (error) {
+        if (!['ENOTDIR', 'EEXIST'].includes((error as NodeJS.ErrnoException).code ?? '')) throw error;
+      }
+    }
   },
 } as const;
 
