@@ -1,5 +1,6 @@
 import { isAbsolute, join, resolve } from 'node:path';
 import { UserError } from '../base/errors.ts';
+import { commandFor } from './config/service-checks.ts';
 import type { HelixConfig, ServiceConfig } from './config.ts';
 import { BANDS, LOOPBACK, POSTGRES_DEFAULTS, POSTGRES_IMAGE, POSTGRES_PORT, PROXY_PORT } from './defaults.ts';
 import { isHost } from './host.ts';
@@ -145,17 +146,9 @@ function plannedService(id: ServiceId, service: ServiceConfig, context: PlanCont
     };
   }
   const port = portRequest(id, service);
-  return { ...common, kind: 'process', command: commandOf(id, service), port, readiness: readinessOf(service, port) };
-}
-
-function commandOf(id: ServiceId, service: ServiceConfig): readonly string[] {
-  const { command } = service;
-  if (!command) return [];
-  if (Array.isArray(command)) return command as readonly string[];
-  const byPlatform = command as Readonly<Record<string, readonly string[] | undefined>>;
-  const found = byPlatform[process.platform] ?? byPlatform['default'];
-  if (!found) throw new UserError(`${id} has no command for ${process.platform}. Add one, or a "default".`);
-  return found;
+  // The configuration's reader has refused one that has none.
+  const command = service.command ? commandFor(process.platform, service.command) : [];
+  return { ...common, kind: 'process', command, port, readiness: readinessOf(service, port) };
 }
 
 /** Fixed by design; `POSTGRES_PORT` is how a user moves it, and the configuration can say it too. */
@@ -171,24 +164,16 @@ function postgresPort(service: ServiceConfig, context: PlanContext): Port {
 /** Loopback unless the configuration, the process or `.env` asks for more. */
 function apiHost(service: ServiceConfig, context: PlanContext): string {
   const configured = service.env?.['API_HOST']?.trim();
-  const isSet = configured !== undefined && configured !== '' && !configured.includes('$');
-  const host = isSet ? configured : context.env['API_HOST']?.trim() || LOOPBACK;
+  // The configuration's reader has refused one that is none.
+  if (configured && !configured.includes('$')) return configured;
+  const host = context.env['API_HOST']?.trim() || LOOPBACK;
   if (isHost(host)) return host;
-  throw wrongVariable(
-    'API_HOST',
-    host,
-    `not a host's name or address, such as ${LOOPBACK}`,
-    isSet ? undefined : context,
-  );
+  throw wrongVariable('API_HOST', host, `not a host's name or address, such as ${LOOPBACK}`, context);
 }
 
-function wrongVariable(name: string, value: string, must: string, context: PlanContext | undefined): UserError {
-  const place = context?.placeOf?.(name);
-  const where = place
-    ? 'Correct it.'
-    : context
-      ? 'Correct it in .env or in the environment.'
-      : 'Correct it in the configuration.';
+function wrongVariable(name: string, value: string, must: string, { placeOf }: PlanContext): UserError {
+  const place = placeOf?.(name);
+  const where = place ? 'Correct it.' : 'Correct it in .env or in the environment.';
   return new UserError(`${place ? `${place}: ` : ''}${name} is ${JSON.stringify(value)}, ${must}. ${where}`);
 }
 

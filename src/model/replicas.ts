@@ -44,6 +44,12 @@ export function whyOnlyOne(service: PlannedService): string | undefined {
   return undefined;
 }
 
+/** Behind an id, however many of the numbers are other services' already. */
+const NUMBER = '-999';
+
+/** Whether there may be more than one of a service of this id. */
+export const canBeNumbered = (id: string): boolean => SERVICE_ID_PATTERN.test(`${id}${NUMBER}`);
+
 /** Numbered from 2; a number whose id is another service's is left out. */
 function copiesOf(first: PlannedService, replicas: number, taken: ReadonlySet<string>): PlannedService[] {
   const copies: PlannedService[] = [];

@@ -27,10 +27,10 @@ export async function checkDotenv({ plan }: DoctorContext): Promise<readonly Fin
 function hardCoded(file: string, variables: readonly EnvVariable[]): Finding[] {
   return variables
     .filter(({ name, value }) => DYNAMIC_PORTS.includes(name) && value.trim() !== '')
-    .map(({ name, line }) => ({
+    .map(({ name, line, column }) => ({
       id: 'env-hard-coded-port',
       severity: 'warning',
-      message: `${file}:${line}: ${name} is set to a fixed number, which is not the port that HELIX assigns.`,
+      message: `${file}:${line}:${column}: ${name} is set to a fixed number, which is not the port that HELIX assigns.`,
       advice: `Leave it empty (${name}=): the port is assigned at each start and told to every service.`,
     }));
 }
@@ -43,7 +43,7 @@ function duplicates(file: string, variables: readonly EnvVariable[]): Finding[] 
     .map(([name, all]) => ({
       id: 'env-duplicate',
       severity: 'warning',
-      message: `${file}: ${name} is there ${all.length} times, in lines ${all.map(one => one.line).join(', ')}; the last one counts.`,
+      message: `${file}:${all.at(-1)!.line}:${all.at(-1)!.column}: ${name} is there ${all.length} times, in lines ${all.map(one => one.line).join(', ')}; the last one counts.`,
       advice: 'Keep the one that is meant, and remove the others.',
     }));
 }

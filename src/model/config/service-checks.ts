@@ -1,11 +1,16 @@
 import { hasPort } from './declared-services.ts';
+import { LOOPBACK } from '../defaults.ts';
+import { isHost } from '../host.ts';
+import { canBeNumbered } from '../replicas.ts';
 import type { ConfigPath, ConfigProblems } from './problem.ts';
 import type { ServiceConfig } from './schema.ts';
-import { isObject } from './value.ts';
+import { isList, isObject } from './value.ts';
 
 /** What one key of a service means for another. */
 export function checkService(id: string, one: ServiceConfig, problems: ConfigProblems): void {
   checkKind(id, one, problems);
+  checkReplicas(id, one, problems);
+  checkApiHost(id, one, problems);
   checkReadiness(id, one, problems);
   checkRestart(id, one, problems);
 }
@@ -26,16 +31,42 @@ function checkKind(id: string, one: ServiceConfig, problems: ConfigProblems): vo
     problems.atKey(at, `${id} needs a "command".`);
   } else if (isObject(given) && Object.keys(given).length === 0) {
     problems.atValue([...at, 'command'], `${id} needs a command for a platform, or a "default".`);
+  } else if (commandFor(process.platform, given).length === 0) {
+    problems.atValue([...at, 'command'], `${id} has no command for ${process.platform}. Add one, or a "default".`);
   }
   if (isObject(wanted) && wanted.from > wanted.to) {
     problems.atValue([...at, 'port'], `The band ${wanted.from}-${wanted.to} is empty: "from" is greater than "to".`);
   }
-  if (typeof wanted === 'number' && (one.replicas ?? 1) > 1) {
-    problems.atValue(
-      [...at, 'replicas'],
-      `${one.replicas} replicas of ${id} cannot share the fixed port ${wanted}; give it a band.`,
-    );
+}
+
+/** The program and its arguments on a platform; empty where it has none. */
+export function commandFor(platform: string, command: NonNullable<ServiceConfig['command']>): readonly string[] {
+  if (isList(command)) return command;
+  const byPlatform: Readonly<Record<string, readonly string[] | undefined>> = command;
+  return (Object.hasOwn(byPlatform, platform) ? byPlatform[platform] : undefined) ?? byPlatform['default'] ?? [];
+}
+
+function checkReplicas(id: string, one: ServiceConfig, problems: ConfigProblems): void {
+  const { replicas = 1, port, type } = one;
+  const at = ['services', id, 'replicas'];
+  if (replicas === 1) return;
+  if (type === 'postgres') {
+    problems.atValue(at, `${id} is a PostgreSQL, of which there is only one in a workspace; leave "replicas" out.`);
+  } else if (typeof port === 'number') {
+    problems.atValue(at, `${replicas} replicas of ${id} cannot share the fixed port ${port}; give it a band.`);
+  } else if (!canBeNumbered(id)) {
+    problems.atValue(at, `${id} is too long an id for replicas, which get a number behind it. Shorten it.`);
   }
+}
+
+/** Loopback unless it says otherwise; a variable's value is not known yet. */
+function checkApiHost(id: string, { env }: ServiceConfig, problems: ConfigProblems): void {
+  const host = env?.['API_HOST']?.trim();
+  if (id !== 'api' || !host || host.includes('$') || isHost(host)) return;
+  problems.atValue(
+    ['services', id, 'env', 'API_HOST'],
+    `API_HOST is ${JSON.stringify(host)}, not a host's name or address, such as ${LOOPBACK}.`,
+  );
 }
 
 const READINESS_KINDS = ['http', 'tcp', 'log', 'aliveSeconds'] as const;

@@ -1,6 +1,4 @@
 import { strict as assert } from 'node:assert';
-import { parse } from 'dotenv';
-import fc from 'fast-check';
 import { type EnvVariable, envValues, parseEnvFile } from '../../../src/model/env-file.ts';
 
 const variables = (text: string): readonly EnvVariable[] => {
@@ -46,51 +44,4 @@ describe('.env', () => {
       problem: { message: 'A NUL character cannot be part of a variable. Remove it.', line: 2, column: 3 },
     });
   });
-
-  it('is read as dotenv reads it or refused with a place, whatever it holds', () => {
-    const word = fc.constantFrom(
-      '"\nA=1\n"',
-      "'\nB: 2\n",
-      'A',
-      'API_PORT',
-      'export ',
-      'x.y-z',
-      '=',
-      ':',
-      ' ',
-      '"',
-      "'",
-      '`',
-      '#',
-      '\\',
-      '$',
-      '1',
-    );
-    const piece = fc.oneof(
-      word,
-      fc.constantFrom('\n', '\r', '\r\n', '\u2028', '\t'),
-      fc.string({ unit: 'binary', maxLength: 6 }),
-    );
-    const file = fc.oneof(
-      fc.array(piece, { maxLength: 40 }).map(pieces => pieces.join('')),
-      fc.uint8Array({ maxLength: 60 }).map(bytes => Buffer.from(bytes).toString('utf8')),
-    );
-    fc.assert(
-      fc.property(file, text => {
-        const parsed = parseEnvFile(text);
-        const lines = text.split(/\r\n|\n|\r/);
-        if (!parsed.ok) {
-          const { line, column, message } = parsed.problem;
-          assert.ok(message.length > 0);
-          assert.equal(text.split(/\r\n|\n|\r/)[line - 1]?.[column - 1], '\0');
-          return;
-        }
-        assert.deepEqual({ ...envValues(parsed.variables) }, { ...parse(text) });
-        for (const { name, line, column } of parsed.variables) {
-          assert.equal(lines[line - 1]?.slice(column - 1, column - 1 + name.length), name);
-        }
-      }),
-      { numRuns: 10_000 },
-    );
-  }).timeout(120_000);
 });

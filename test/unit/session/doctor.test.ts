@@ -186,9 +186,9 @@ describe('doctor', function () {
     it('with a fixed port, a name twice, and what cannot be read', async () => {
       await writeFile(join(folder, '.env'), 'A=1\nAPI_PORT=8000\nA=2\nexport A=3\n');
       const fixed = await only('env-hard-coded-port');
-      assert.match(fixed.message, /\.env:2: API_PORT/);
+      assert.match(fixed.message, /\.env:2:1: API_PORT/);
       const twice = await only('env-duplicate');
-      assert.match(twice.message, /A is there 3 times, in lines 1, 3, 4; the last one counts/);
+      assert.match(twice.message, /\.env:4:8: A is there 3 times, in lines 1, 3, 4; the last one counts/);
       await writeFile(join(folder, '.env'), 'A=\0\n');
       const unreadable = await only('config');
       assert.equal(unreadable.severity, 'error');
