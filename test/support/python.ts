@@ -1,8 +1,9 @@
-import { mkdir, readdir, rm, writeFile } from 'node:fs/promises';
+import { writeFile } from 'node:fs/promises';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { messageOf } from '../../src/base/errors.ts';
+import { unpackDebian } from './debian.ts';
 import { ensureFolder } from './npm.ts';
 import { cacheDir } from './paths.ts';
 
@@ -79,28 +80,10 @@ async function imports(python: string, env: NodeJS.ProcessEnv = {}): Promise<boo
   return result.exitCode === 0;
 }
 
-/** Unpacks the packages and what they need, rather than installing them: that needs no root, and changes nothing. */
 async function fromDebian(folder: string): Promise<void> {
   console.log("FastAPI, uvicorn and asyncpg: downloading Debian's packages (about 2 MB, once) ...");
-  const apt = join(folder, '.apt');
-  await mkdir(join(apt, 'state/lists/partial'), { recursive: true });
-  await mkdir(join(apt, 'cache/archives/partial'), { recursive: true });
-  await mkdir(join(apt, 'debs'));
-  const options = [
-    `Dir::State=${apt}/state`,
-    'Dir::State::status=/var/lib/dpkg/status',
-    `Dir::Cache=${apt}/cache`,
-    'APT::Sandbox::User=root',
-    'Acquire::Retries=2',
-  ].flatMap(option => ['-o', option]);
-  await run('apt-get', [...options, '-q', 'update']);
-  const kinds = ['recommends', 'suggests', 'conflicts', 'breaks', 'replaces', 'enhances'].map(kind => `--no-${kind}`);
-  const needed = await run('apt-cache', [...options, 'depends', '--recurse', ...kinds, ...DEBIAN_PACKAGES]);
   // Python itself is there, and with it all that is not a Python package.
-  const names = [...new Set(needed.split('\n').filter(line => /^python3-/.test(line) && line !== 'python3-minimal'))];
-  await run('apt-get', [...options, '-q', 'download', ...names], join(apt, 'debs'));
-  for (const deb of await readdir(join(apt, 'debs'))) await run('dpkg-deb', ['-x', join(apt, 'debs', deb), folder]);
-  await rm(apt, { recursive: true });
+  await unpackDebian(folder, DEBIAN_PACKAGES, /^python3-(?!minimal$)/);
   if (await imports(DEBIAN_PYTHON, { PYTHONPATH: join(folder, PACKAGES) })) return;
   throw new Error(`they do not go with ${DEBIAN_PYTHON}`);
 }
@@ -113,7 +96,6 @@ async function venvIn(python: string, folder: string): Promise<{ interpreter: st
   return { interpreter, site };
 }
 
-async function run(program: string, args: readonly string[], cwd?: string): Promise<string> {
-  const result = await execa(program, args, { ...(cwd ? { cwd } : {}), stdin: 'ignore', timeout: LIMIT_MS });
-  return result.stdout;
+async function run(program: string, args: readonly string[]): Promise<string> {
+  return (await execa(program, args, { stdin: 'ignore', timeout: LIMIT_MS })).stdout;
 }
