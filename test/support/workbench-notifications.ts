@@ -30,6 +30,12 @@ export class Notifications {
     );
   }
 
+  /** All that were shown and not closed, also those that are on the screen no more. */
+  async kept(): Promise<Notification[]> {
+    await this.openCentre();
+    return this.all();
+  }
+
   /** Waits for a message. A toast hides after some seconds, so the centre, which keeps it, is opened when none is seen. */
   async waitFor(message: RegExp): Promise<Notification> {
     const find = async (): Promise<Notification | undefined> =>
