@@ -3,6 +3,19 @@ import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { promisify } from 'node:util';
 import { codeOf } from '../base/errors.ts';
+import {
+  type Listener,
+  oneLine,
+  parseBsdNetstat,
+  parseLsof,
+  parsePsCommands,
+  parseWindowsNetstat,
+  parseWindowsProcesses,
+  type Protocol,
+  type ToolRow,
+} from './tool-output.ts';
+
+export type { Listener, Protocol } from './tool-output.ts';
 
 const run = promisify(execFile);
 
@@ -16,15 +29,6 @@ export interface Holder {
   /** Milliseconds since the epoch. */
   readonly startedAtMs?: number;
 }
-
-export interface Listener {
-  readonly pid: number;
-  readonly port: number;
-  /** As the system writes it: `127.0.0.1`, `::`, or `*` on macOS. */
-  readonly address: string;
-}
-
-export type Protocol = 'tcp' | 'udp';
 
 /**
  * Those of `ports` that somebody has, with whom: listens on (TCP) or is bound to (UDP). One look at the system for
@@ -76,9 +80,6 @@ function shortCommand(command: string): string {
   const short = [program.slice(program.lastIndexOf('/') + 1), ...rest].join(' ');
   return short.length > SHOWN_COMMAND ? `${short.slice(0, SHOWN_COMMAND - 1)}…` : short;
 }
-
-/** Command lines are other people's text, and go to terminals and messages. */
-const oneLine = (command: string): string => command.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]+/gu, ' ').trim();
 
 // Linux: the kernel's socket tables say which inode has which port, /proc/PID/fd who has the inode. Read synchronously:
 // it is memory, and a trip through the thread pool for each of a thousand links takes ten times as long.
@@ -189,15 +190,6 @@ function attempt<T>(read: () => T): T | undefined {
 
 // Elsewhere: the system's own tools.
 
-/** A socket as a tool lists it, with what it tells on the way. */
-interface ToolRow {
-  readonly port: number;
-  readonly address: string;
-  readonly pid?: number;
-  readonly command?: string;
-  readonly user?: string;
-}
-
 type Describe = (
   pids: readonly number[],
 ) => Promise<ReadonlyMap<number, Pick<Holder, 'command' | 'startedAtMs' | 'user'>>>;
@@ -238,47 +230,11 @@ async function lsof(selection: readonly string[]): Promise<(ToolRow & Listener)[
   }
 }
 
-/** Output of `lsof -FpcLn`: a line of p, c and L for each process, and of n for each of its sockets. */
-export function parseLsof(output: string): (ToolRow & Listener)[] {
-  const rows: (ToolRow & Listener)[] = [];
-  let process = { pid: 0, command: '', user: '' };
-  for (const line of output.split('\n')) {
-    const value = line.slice(1);
-    if (line.startsWith('p')) process = { pid: Number(value), command: '', user: '' };
-    else if (line.startsWith('c')) process.command = oneLine(value);
-    else if (line.startsWith('L')) process.user = value;
-    const socket = line.startsWith('n')
-      ? /^n\[?(?<address>[^\]]*?)\]?:(?<port>\d+)(?:->|$)/.exec(line)?.groups
-      : undefined;
-    if (socket) rows.push({ ...process, address: socket['address']!, port: Number(socket['port']) });
-  }
-  return rows;
-}
-
-/** Output of `netstat -an -p tcp|udp` on macOS and the BSDs, where a dot stands before the port. */
-export function parseBsdNetstat(output: string, protocol: Protocol): ToolRow[] {
-  const rows = output.matchAll(/^(?:tcp|udp)\S*\s+\d+\s+\d+\s+(\S+)\.(\d+)\s+\S+[ \t]*(\S*)/gm);
-  return [...rows]
-    .filter(([, , , state]) => protocol === 'udp' || state === 'LISTEN')
-    .map(([, address, port]) => ({ address: address!, port: Number(port) }));
-}
-
 async function psProcesses(pids: readonly number[]): ReturnType<Describe> {
   const columns = ['pid=', 'lstart=', 'command='].flatMap(column => ['-o', column]);
   const env = { ...process.env, LC_ALL: 'C', TZ: 'UTC' };
   const { stdout } = await run('ps', ['-ww', ...columns, '-p', pids.join(',')], { env }).catch(() => ({ stdout: '' }));
   return parsePsCommands(stdout);
-}
-
-/** Output of `ps -o pid= -o lstart= -o command=` in the C locale and UTC. */
-export function parsePsCommands(output: string): ReadonlyMap<number, { command: string; startedAtMs: number }> {
-  const rows = output.matchAll(/^\s*(\d+)\s+(\w{3} \w{3} [ \d]\d [\d:]{8} \d{4})\s+(.*)$/gm);
-  return new Map(
-    [...rows].map(([, pid, started, command]) => [
-      Number(pid),
-      { command: oneLine(command!), startedAtMs: Date.parse(`${started} UTC`) },
-    ]),
-  );
 }
 
 async function windowsSockets(ports: ReadonlySet<number>, protocol: Protocol): Promise<Listener[]> {
@@ -287,43 +243,18 @@ async function windowsSockets(ports: ReadonlySet<number>, protocol: Protocol): P
 
 const windowsNetstat = async (): Promise<string> => (await run('netstat', ['-ano'], { windowsHide: true })).stdout;
 
-/**
- * Output of Windows' `netstat -ano`. The word for LISTENING is translated with the system; that a listener has no
- * peer (port 0) is not.
- */
-export function parseWindowsNetstat(output: string, protocol: Protocol): Listener[] {
-  const peer = protocol === 'tcp' ? /:0$/ : /^\*:\*$/;
-  return output.split(/\r?\n/).flatMap(line => {
-    const [kind, local, remote, ...rest] = line.trim().split(/\s+/);
-    const socket = /^\[?(?<address>[^\]]*?)\]?:(?<port>\d+)$/.exec(local ?? '')?.groups;
-    if (kind?.toLowerCase() !== protocol || !socket || !peer.test(remote ?? '')) return [];
-    return [{ pid: Number(rest.at(-1)), port: Number(socket['port']), address: socket['address']! }];
-  });
-}
-
 async function windowsProcesses(pids: readonly number[]): ReturnType<Describe> {
   const filter = pids.map(pid => `ProcessId=${pid}`).join(' or ');
   const started = '([DateTimeOffset]$_.CreationDate).ToUnixTimeMilliseconds()';
   const command = '$(if ($_.CommandLine) { $_.CommandLine } else { $_.Name })';
   // Of another user's process it is not told without administrator's rights.
   const user = '(Invoke-CimMethod -InputObject $_ -MethodName GetOwner -ErrorAction SilentlyContinue).User';
+  // Its own way would be the system's old code page, in which a name with an umlaut is another name.
+  const encoding = 'try { [Console]::OutputEncoding = [Text.Encoding]::UTF8 } catch { }; ';
   const script =
-    `Get-CimInstance Win32_Process -Filter "${filter}" | Where-Object CreationDate | ` +
+    `${encoding}Get-CimInstance Win32_Process -Filter "${filter}" | Where-Object CreationDate | ` +
     `ForEach-Object { "{0}\`t{1}\`t{2}\`t{3}" -f $_.ProcessId, ${started}, ${user}, ${command} }`;
   const args = ['-NoProfile', '-NonInteractive', '-Command', script];
   const { stdout } = await run('powershell.exe', args, { windowsHide: true }).catch(() => ({ stdout: '' }));
   return parseWindowsProcesses(stdout);
-}
-
-/** Lines of pid, start (milliseconds since the epoch), user and command line, with tabs between. */
-export function parseWindowsProcesses(
-  output: string,
-): ReadonlyMap<number, { command: string; startedAtMs: number; user?: string }> {
-  const rows = output.matchAll(/^(\d+)\t(\d+)\t([^\t\r\n]*)\t(.*)$/gm);
-  return new Map(
-    [...rows].map(([, pid, startedAtMs, user, line]) => [
-      Number(pid),
-      { command: oneLine(line!), startedAtMs: Number(startedAtMs), ...(user && { user }) },
-    ]),
-  );
 }

@@ -6,15 +6,8 @@ import { createServer, type Server } from 'node:net';
 import { userInfo } from 'node:os';
 import { promisify } from 'node:util';
 import getPort from 'get-port';
-import {
-  describeHolder,
-  holdersOf,
-  listenersOf,
-  parseBsdNetstat,
-  parseLsof,
-  parsePsCommands,
-  parseWindowsNetstat,
-} from '../../../src/ports/holders.ts';
+import { describeHolder, holdersOf, listenersOf } from '../../../src/ports/holders.ts';
+import { parseLsof, parsePsCommands } from '../../../src/ports/tool-output.ts';
 
 const run = promisify(execFile);
 
@@ -102,78 +95,18 @@ describe('holders', () => {
     assert.equal(long.length, 'pid 1 ()'.length + 80);
   });
 
-  describe('what other systems say', () => {
-    it('is read from lsof', async function () {
-      assert.deepEqual(
-        parseLsof(
-          'p812\ncnode\nLalice\nf23\nn*:8023\nf24\nn[::1]:8024\np900\nccom.apple\\x20x\nLroot\nf7\nn127.0.0.1:53->127.0.0.1:9\nf8\nn*:*\n',
-        ),
-        [
-          { pid: 812, command: 'node', user: 'alice', address: '*', port: 8023 },
-          { pid: 812, command: 'node', user: 'alice', address: '::1', port: 8024 },
-          { pid: 900, command: 'com.apple\\x20x', user: 'root', address: '127.0.0.1', port: 53 },
-        ],
-      );
-      const port = await listen('127.0.0.1');
-      const answer = await run('lsof', [
-        '-nP',
-        '-a',
-        '-p',
-        String(process.pid),
-        '-iTCP',
-        '-sTCP:LISTEN',
-        '-FpcLn',
-      ]).catch(() => this.skip());
-      const found = parseLsof(answer.stdout).find(row => row.port === port);
-      assert.equal(found?.pid, process.pid);
-      assert.equal(found?.address, '127.0.0.1');
-      assert.equal(found?.user, userInfo().username);
-    });
+  it('is told the same by lsof and ps', async function () {
+    const port = await listen('127.0.0.1');
+    const selection = ['-a', '-p', String(process.pid), '-iTCP', '-sTCP:LISTEN'];
+    const answer = await run('lsof', ['-nP', ...selection, '-FpcLn']).catch(() => this.skip());
+    const found = parseLsof(answer.stdout).find(row => row.port === port);
+    assert.deepEqual([found?.pid, found?.address, found?.user], [process.pid, '127.0.0.1', userInfo().username]);
 
-    it('is read from ps', async function () {
-      if (process.platform === 'win32') this.skip();
-      const columns = ['pid=', 'lstart=', 'command='].flatMap(column => ['-o', column]);
-      const env = { ...process.env, LC_ALL: 'C', TZ: 'UTC' };
-      const { stdout } = await run('ps', ['-ww', ...columns, '-p', `${process.pid},${process.ppid}`], { env });
-      const own = parsePsCommands(stdout).get(process.pid);
-      assert(own);
-      assert.match(own.command, /node|mocha/);
-      assert(Math.abs(own.startedAtMs - (Date.now() - process.uptime() * 1000)) < 30_000);
-    });
-
-    it('is read from netstat of macOS', () => {
-      const output = `Active Internet connections (including servers)
-Proto Recv-Q Send-Q  Local Address          Foreign Address        (state)
-tcp4       0      0  127.0.0.1.8023         *.*                    LISTEN
-tcp46      0      0  *.8080                 *.*                    LISTEN
-tcp6       0      0  ::1.8024               *.*                    LISTEN
-tcp4       0      0  10.0.0.5.51000         1.2.3.4.443            ESTABLISHED
-udp4       0      0  *.5353                 *.*
-`;
-      assert.deepEqual(parseBsdNetstat(output, 'tcp'), [
-        { address: '127.0.0.1', port: 8023 },
-        { address: '*', port: 8080 },
-        { address: '::1', port: 8024 },
-      ]);
-      assert.deepEqual(parseBsdNetstat('udp4       0      0  *.5353                 *.*\n', 'udp'), [
-        { address: '*', port: 5353 },
-      ]);
-    });
-
-    it('is read from netstat of Windows, in any language', () => {
-      const output = [
-        'Aktive Verbindungen',
-        '  Proto  Lokale Adresse         Remoteadresse          Status           PID',
-        '  TCP    0.0.0.0:8023           0.0.0.0:0              ABHÖREN          812',
-        '  TCP    [::1]:8024             [::]:0                 ABHÖREN          900',
-        '  TCP    127.0.0.1:51000        127.0.0.1:8023         HERGESTELLT      77',
-        '  UDP    0.0.0.0:5353           *:*                                     1200',
-      ].join('\r\n');
-      assert.deepEqual(parseWindowsNetstat(output, 'tcp'), [
-        { pid: 812, port: 8023, address: '0.0.0.0' },
-        { pid: 900, port: 8024, address: '::1' },
-      ]);
-      assert.deepEqual(parseWindowsNetstat(output, 'udp'), [{ pid: 1200, port: 5353, address: '0.0.0.0' }]);
-    });
+    const columns = ['pid=', 'lstart=', 'command='].flatMap(column => ['-o', column]);
+    const env = { ...process.env, LC_ALL: 'C', TZ: 'UTC' };
+    const { stdout } = await run('ps', ['-ww', ...columns, '-p', `${process.pid},${process.ppid}`], { env });
+    const own = parsePsCommands(stdout).get(process.pid);
+    assert.match(own?.command ?? '', /node|mocha/);
+    assert(Math.abs(own!.startedAtMs - (Date.now() - process.uptime() * 1000)) < 30_000, 'since when');
   });
 });
