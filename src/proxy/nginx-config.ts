@@ -1,8 +1,8 @@
 import { isIP } from 'node:net';
-import { availableParallelism } from 'node:os';
 import { isPort } from '../model/port.ts';
 import { hostInUrl } from './addresses.ts';
 import type { Listen, ProxyLimits, ProxySnapshot } from './engine.ts';
+import { nginxMaps } from './nginx-maps.ts';
 
 export interface NginxConfigInput {
   readonly listen: Listen;
@@ -14,12 +14,14 @@ export interface NginxConfigInput {
   readonly user: string | undefined;
 }
 
-const ORIGIN = /^https?:\/\/[A-Za-z0-9.:[\]-]+$/;
 const HOST = /^[A-Za-z0-9.-]+$/;
 const USER = /^[A-Za-z_][A-Za-z0-9_.-]*$/;
 const SECOND = 1000;
-/** One worker does 30,000 requests a second; more than a few only take memory on a big machine. */
-const MAX_WORKERS = 4;
+/**
+ * One worker does 30,000 requests a second. Several would each count the connections and failures of the upstreams, and
+ * keep connections to them, for themselves alone.
+ */
+const WORKERS = 1;
 
 /** Where the prefix is: `-p`. All paths in the configuration are relative to it, so that none is written into it. */
 export const NGINX_FOLDERS = ['logs', 'tmp'] as const;
@@ -28,9 +30,9 @@ export const NGINX_FOLDERS = ['logs', 'tmp'] as const;
  * nginx's configuration for this state. Whatever comes from outside is a number, an IP address, or matches an alphabet
  * without meaning to nginx; anything else is left out (an origin, a host) or refused.
  *
- * It differs from the embedded engine where nginx cannot do otherwise: fields that a request names in `Connection` are
- * passed on, its own error pages are nginx's, an answer to a request may come from the fallback while the API restarts,
- * and a reload closes idle connections of clients, as any server may.
+ * What nginx cannot do and the fallback can (preflights, fields that a request names in `Connection`, waiting) is given
+ * to the fallback. What then still differs from the embedded engine stands, with the reasons, in the table of HTTP
+ * behaviours that both are tested with.
  * @throws {RangeError} for an address that is none
  */
 export function nginxConfig({ listen, limits, snapshot, fallback, user }: NginxConfigInput): string {
@@ -42,6 +44,8 @@ export function nginxConfig({ listen, limits, snapshot, fallback, user }: NginxC
     'localhost',
     '*.localhost',
     '"127.0.0.1"',
+    // HTTP/1.0 without a Host.
+    '""',
     '"[::1]"',
     ...(snapshot.hosts ?? []).filter(host => HOST.test(host)),
   ];
@@ -49,7 +53,7 @@ export function nginxConfig({ listen, limits, snapshot, fallback, user }: NginxC
   return `# Written by HELIX Dynamic Ports for this workspace's proxy; changes are overwritten.
 daemon off;
 master_process on;
-worker_processes ${Math.min(MAX_WORKERS, availableParallelism())};
+worker_processes ${WORKERS};
 ${user !== undefined && USER.test(user) ? `user ${user};` : ''}
 pid nginx.pid;
 error_log stderr warn;
@@ -75,23 +79,7 @@ http {
   lingering_close on;
   underscores_in_headers on;
 
-  map $http_upgrade $helix_upgrade { default ''; ~*^websocket$ websocket; }
-  map $http_upgrade $helix_connection { default ''; ~*^websocket$ upgrade; }
-  map $http_origin $helix_origin {
-    default '';
-${origins(snapshot.origins, listen)}
-  }
-  map $helix_origin $helix_credentials { default true; '' ''; }
-  map "$request_method $http_origin $http_access_control_request_method" $helix_preflight { default 0; "~^OPTIONS [^ ]+ [^ ]+$" 1; }
-  map "$helix_upgrade $http_origin" $helix_asks { default ''; "~^websocket (?<asks>https?:.+)$" $asks; }
-  map "$helix_upgrade:$http_origin:$helix_origin" $helix_stranger { default 0; "~^websocket:https?:[^ ]+:$" 1; }
-  map $remote_addr $helix_for { default $remote_addr; "~:" "\\"[$remote_addr]\\""; }
-  map $http_forwarded $helix_forwarded { default "$http_forwarded, for=$helix_for;host=\\"$http_host\\";proto=http"; '' "for=$helix_for;host=\\"$http_host\\";proto=http"; }
-  map $http_x_forwarded_proto $helix_proto { default http; https https; }
-  map $http_x_forwarded_host $helix_host { default $http_host; "~^[A-Za-z0-9._~:\\[\\]-]+$" $http_x_forwarded_host; }
-  map $http_x_forwarded_port $helix_port { default $server_port; "~^[0-9]+$" $http_x_forwarded_port; }
-  map $http_via $helix_via { default "$http_via, 1.1 helix-ports"; '' "1.1 helix-ports"; }
-
+${nginxMaps(snapshot.origins, listen)}
   proxy_http_version 1.1;
   proxy_buffering off;
   proxy_request_buffering off;
@@ -101,10 +89,16 @@ ${origins(snapshot.origins, listen)}
   proxy_read_timeout ${seconds(limits.responseMs)};
   proxy_next_upstream error timeout;
   proxy_next_upstream_tries 3;
-  proxy_set_header Host $http_host;
+  proxy_set_header Host $helix_authority;
   proxy_set_header Connection $helix_connection;
   proxy_set_header Upgrade $helix_upgrade;
+  proxy_set_header HTTP2-Settings '';
   proxy_set_header Proxy-Connection '';
+  proxy_set_header Proxy-Authorization '';
+  # CGI programs take it for HTTP_PROXY (httpoxy).
+  proxy_set_header Proxy '';
+  # Trailers are not passed on, so they are not announced.
+  proxy_set_header Trailer '';
   proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
   proxy_set_header X-Forwarded-Proto $helix_proto;
   proxy_set_header X-Forwarded-Host $helix_host;
@@ -120,6 +114,7 @@ ${upstreamBlock(upstreams, address(fallback))}
   server {
     listen ${at} default_server;
     server_name _;
+${HEAD_LIMIT}
     location / { proxy_pass ${own}; }
   }
   server {
@@ -128,15 +123,23 @@ ${upstreamBlock(upstreams, address(fallback))}
     error_page 418 = @own;
     error_page 421 = @tunnel;
     recursive_error_pages off;
+${HEAD_LIMIT}
+    if ($helix_version = '') { return 400; }
+    if ($helix_expects) { return 417; }
     location = /health { proxy_pass ${own}; }
     location /__helix/ { proxy_pass ${own}; }
     location / {
       if ($helix_preflight) { return 418; }
       if ($helix_stranger) { return 418; }
       if ($helix_upgrade) { return 421; }
+      if ($helix_names) { return 418; }
       proxy_hide_header Access-Control-Allow-Origin;
       proxy_hide_header Access-Control-Allow-Credentials;
-      add_header Vary Origin always;
+      proxy_hide_header Proxy-Authenticate;
+      proxy_hide_header Proxy-Connection;
+      proxy_hide_header Upgrade;
+      proxy_hide_header Trailer;
+      add_header Vary $helix_vary always;
       add_header Access-Control-Allow-Origin $helix_origin always;
       add_header Access-Control-Allow-Credentials $helix_credentials always;
       proxy_pass ${api};
@@ -153,19 +156,19 @@ ${upstreamBlock(upstreams, address(fallback))}
 `;
 }
 
+/** nginx says 400 or 414; whoever has sent too much is to know that by one status. 494 is nginx's own name for it. */
+const HEAD_LIMIT = `    error_page 494 414 =431 /__helix/head-too-large;
+    location = /__helix/head-too-large {
+      internal;
+      default_type text/plain;
+      return 431 "The head of the request is too large.\\n";
+    }`;
+
 /** Least connections, and none of them twice in a second where it failed; the fallback while none is left. */
 function upstreamBlock(upstreams: readonly string[], fallback: string): string {
   if (upstreams.length === 0) return '';
   const servers = upstreams.map(one => `    server ${one} max_fails=1 fail_timeout=1s;`).join('\n');
   return `  upstream helix_api {\n    least_conn;\n${servers}\n    server ${fallback} backup;\n    keepalive 64;\n  }\n`;
-}
-
-function origins(all: readonly string[], listen: Listen): string {
-  const own = ['localhost', '127.0.0.1', '[::1]'].map(host => `http://${host}:${listen.port}`);
-  return [...new Set([...own, ...all])]
-    .filter(origin => ORIGIN.test(origin))
-    .map(origin => `    "${origin}" $http_origin;`)
-    .join('\n');
 }
 
 function address({ host, port }: { readonly host: string; readonly port: number }): string {
