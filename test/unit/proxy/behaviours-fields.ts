@@ -80,13 +80,22 @@ const request: Behaviour[] = [
     'Connection: close, X-Named',
     'X-Named: 1',
   ),
-  forwarded(
-    'a client cannot have X-Forwarded-For removed through Connection',
-    'x-forwarded-for',
-    '127.0.0.1',
-    'Connection: X-Forwarded-For',
-    'X-Forwarded-For: 10.1.1.1',
-  ),
+  {
+    ...forwarded(
+      'a client cannot have X-Forwarded-For removed through Connection',
+      'x-forwarded-for',
+      '127.0.0.1',
+      'Connection: X-Forwarded-For',
+      'X-Forwarded-For: 10.1.1.1',
+    ),
+    differs: {
+      nginx: {
+        expect: '10.1.1.1, 127.0.0.1',
+        reason:
+          'where Connection names one of these nothing is removed, so that a client cannot hide behind the fallback',
+      },
+    },
+  },
   forwarded('a client cannot have Host removed through Connection', 'host', 'localhost', 'Connection: Host'),
   forwarded(
     'bytes above ASCII in a field pass as they are',
@@ -146,6 +155,12 @@ const response: Behaviour[] = [
       ];
     },
     expect: [undefined, undefined, undefined, false],
+    differs: {
+      nginx: {
+        expect: ['1', undefined, undefined, false],
+        reason: 'nginx removes fields of an answer by names that stand in its configuration only',
+      },
+    },
   },
   {
     name: 'repeated Set-Cookie fields stay apart and in order',
@@ -168,6 +183,13 @@ const response: Behaviour[] = [
       return [field(without.reply, 'date') !== undefined, field(dated.reply, 'date')];
     },
     expect: [true, 'Thu, 01 Jan 1970 00:00:00 GMT'],
+    differs: {
+      nginx: {
+        expect: [false, 'Thu, 01 Jan 1970 00:00:00 GMT'],
+        reason:
+          'nginx can pass on the upstream’s Date or put its own in the place of each; the upstream’s is what a cache needs',
+      },
+    },
   },
   {
     name: 'HEAD brings the length and no body, and both connections live on',

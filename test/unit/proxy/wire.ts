@@ -197,6 +197,11 @@ export class RawUpstream {
     return this.wires.length;
   }
 
+  /** Whether a request that begins so has come and was not taken yet. */
+  has(start: string): boolean {
+    return this.wires.some(one => one.rest.startsWith(start));
+  }
+
   /** The next connection that the proxy makes. */
   async accept(): Promise<Wire> {
     const index = this.accepted++;
