@@ -11,6 +11,7 @@ import { proxyMemory } from './proxy-memory.ts';
 import { races } from './races.ts';
 import { reconnect } from './reconnect.ts';
 import { recovery } from './recovery.ts';
+import { rolling } from './rolling.ts';
 import { Scope } from './scope.ts';
 import { start } from './start.ts';
 
@@ -31,6 +32,7 @@ const benches: readonly Bench[] = [
   dashboard,
   proxy,
   proxyMemory,
+  rolling,
 ];
 
 async function main(scope: Scope): Promise<number> {

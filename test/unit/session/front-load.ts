@@ -41,7 +41,26 @@ export interface LoadOptions {
    * was idle before.
    */
   readonly closesIdle: boolean;
+  /** So many of each kind at once; few where it is not said. */
+  readonly clients?: Clients;
+  /** Between two requests of a client. */
+  readonly pauseMs?: number;
+  /** How long each GET and POST took that was answered. */
+  readonly onAnswered?: (ms: number) => void;
 }
+
+export type Clients = Readonly<Record<Kind, number>>;
+
+type Kind = 'gets' | 'posts' | 'streams' | 'tunnels';
+
+export interface Failure {
+  readonly of: Kind;
+  readonly what: string;
+}
+
+/** Small on purpose, as the pause is: there are others on this machine. */
+const FEW: Clients = { gets: 2, posts: 1, streams: 1, tunnels: 1 };
+const PAUSE_MS = 5;
 
 /** Clients that ask without a pause until they are told to end, and what they saw. */
 export class Load {
@@ -49,20 +68,24 @@ export class Load {
   posted = 0;
   streams = 0;
   tunnels = 0;
-  readonly failures: string[] = [];
+  /** GETs that were sent once more, because the connection had been closed while it was idle. */
+  repeated = 0;
+  readonly failures: Failure[] = [];
   readonly pids = new Set<number>();
-  private readonly agent = new Agent({ keepAlive: true, maxSockets: 6 });
+  private readonly agent = new Agent({ keepAlive: true });
   private isOver = false;
+  private sent = 0;
   private readonly clients: Promise<void>[];
 
   constructor(private readonly options: LoadOptions) {
-    const client = (run: () => Promise<void>): Promise<void> => this.repeat(run);
+    const { clients = FEW } = options;
+    const all = (kind: Kind, run: () => Promise<void>): Promise<void>[] =>
+      Array.from({ length: clients[kind] }, () => this.repeat(kind, run));
     this.clients = [
-      client(() => this.get()),
-      client(() => this.get()),
-      client(() => this.post()),
-      client(() => this.stream()),
-      client(() => this.tunnel()),
+      ...all('gets', () => this.get()),
+      ...all('posts', () => this.post(`body ${this.sent++}`)),
+      ...all('streams', () => this.stream()),
+      ...all('tunnels', () => this.tunnel()),
     ];
   }
 
@@ -72,22 +95,21 @@ export class Load {
     this.agent.destroy();
   }
 
-  private async repeat(run: () => Promise<void>): Promise<void> {
+  private async repeat(kind: Kind, run: () => Promise<void>): Promise<void> {
+    const { pauseMs = PAUSE_MS } = this.options;
     while (!this.isOver) {
-      await run().catch((error: unknown) => this.failures.push(String(error)));
-      // Small on purpose: there are others on this machine.
-      await new Promise(resolve => setTimeout(resolve, 5));
+      await run().catch((error: unknown) => this.failures.push({ of: kind, what: String(error) }));
+      if (pauseMs > 0) await new Promise(resolve => setTimeout(resolve, pauseMs));
     }
   }
 
   private async get(): Promise<void> {
-    this.take(await this.ask('GET', '/work'));
+    this.take(await this.timed(() => this.ask('GET', '/work')));
     this.answered++;
   }
 
-  private async post(): Promise<void> {
-    const body = `body ${this.posted}`;
-    const answer = this.take(await this.ask('POST', '/work', body));
+  private async post(body: string): Promise<void> {
+    const answer = this.take(await this.timed(() => this.ask('POST', '/work', body)));
     if (answer.body !== body) throw new Error(`POST came back with ${JSON.stringify(answer.body)}`);
     this.posted++;
   }
@@ -108,15 +130,15 @@ export class Load {
     sent.end();
     const socket = await new Promise<Duplex>((resolve, reject) => {
       sent.once('upgrade', (_response, socket) => resolve(socket));
-      sent.once('response', ({ statusCode }) => reject(new Error(`the tunnel stream was refused: ${statusCode}`)));
-      sent.once('error', error => reject(new Error(`the tunnel stream: ${error.message}`)));
+      sent.once('response', ({ statusCode }) => reject(new Error(`the tunnel was refused: ${statusCode}`)));
+      sent.once('error', error => reject(new Error(`the tunnel: ${error.message}`)));
     });
     const lines: string[] = [];
     const reading = (async () => {
       for await (const line of createInterface({ input: socket })) lines.push(line);
     })().catch((error: unknown) => {
       // Its process was killed, which is for whoever has done that to expect.
-      throw new Error(`a tunnel stream: ${String(error)}`);
+      throw new Error(`a tunnel: ${String(error)}`);
     });
     // It may break before it is waited for.
     reading.catch(() => undefined);
@@ -130,9 +152,16 @@ export class Load {
     socket.destroy();
     const answers = lines.map(line => line.split(' '));
     if (answers.length !== 16 || answers.at(-1)![1] !== 'end')
-      throw new Error(`a tunnel stream ended after ${lines.length} lines`);
-    if (new Set(answers.map(([pid]) => pid)).size !== 1) throw new Error('a tunnel stream came from two processes');
+      throw new Error(`a tunnel ended after ${lines.length} lines`);
+    if (new Set(answers.map(([pid]) => pid)).size !== 1) throw new Error('a tunnel came from two processes');
     this.tunnels++;
+  }
+
+  private async timed(ask: () => Promise<string>): Promise<string> {
+    const began = performance.now();
+    const text = await ask();
+    this.options.onAnswered?.(performance.now() - began);
+    return text;
   }
 
   private take(text: string): { readonly pid: number; readonly body: string } {
@@ -160,8 +189,10 @@ export class Load {
       sent.on('response', () => (isAnswered = true));
       sent.on('error', error => {
         const mayRepeat = closesIdle && method === 'GET' && sent.reusedSocket && !isAnswered && !isAgain;
-        if (mayRepeat) this.ask(method, path, body, true).then(resolve, reject);
-        else reject(new Error(`${method} ${path}: ${error.message}`));
+        if (mayRepeat) {
+          this.repeated++;
+          this.ask(method, path, body, true).then(resolve, reject);
+        } else reject(new Error(`${method} ${path}: ${error.message}`));
       });
       sent.end(body);
     });
