@@ -26,6 +26,7 @@ export function activate(context: vscode.ExtensionContext): HelixApi {
     environment: context.environmentVariableCollection,
     onProblem: message => reporter.warn(message),
     onWatchedRestart: (owner, restart) => reporter.showWatched(owner, restart),
+    onProxyRefused: (owner, error) => reporter.showProxyRefused(owner, error),
   });
   active = stacks;
   const tree = new ServiceTree(stacks);

@@ -2,7 +2,7 @@ import { basename, dirname, join } from 'node:path';
 import * as vscode from 'vscode';
 import { coalesce } from '../base/async.ts';
 import { type Disposable, DisposableStore } from '../base/dispose.ts';
-import { messageOf } from '../base/errors.ts';
+import { messageOf, type UserError } from '../base/errors.ts';
 import { Emitter } from '../base/event.ts';
 import type { Logger } from '../base/logger.ts';
 import { PROXY_ID } from '../model/front.ts';
@@ -34,6 +34,8 @@ export interface FolderStackOptions {
   readonly onPublishProblem: (message: string) => void;
   /** Shows how a restart came out that a saved file asked for. */
   readonly onWatchedRestart: (owner: FolderStack, restart: WatchedRestart) => void;
+  /** Shows why a running proxy cannot be as it is wanted. */
+  readonly onProxyRefused: (owner: FolderStack, error: UserError) => void;
   readonly terminalPrefix: () => string;
 }
 
@@ -77,6 +79,7 @@ export class FolderStack implements Disposable {
     this.settings = new SettingsPublisher(options.within);
     this.terminalEnvironment = new TerminalEnvironment(options.within, options.environment);
     this.store.add(this.stack.onWatchedRestart(restart => options.onWatchedRestart(this, restart)));
+    this.store.add(this.stack.onProxyRefused(error => options.onProxyRefused(this, error)));
     this.watchEnvFile(options.plan.publish.envFile);
     this.store.add(
       this.stack.onChange(() => {

@@ -19,6 +19,7 @@ export interface FolderStacksOptions {
   readonly environment: vscode.GlobalEnvironmentVariableCollection;
   readonly onProblem: (message: string) => void;
   readonly onWatchedRestart: (owner: FolderStack, restart: WatchedRestart) => void;
+  readonly onProxyRefused: (owner: FolderStack, error: UserError) => void;
 }
 
 /** The stacks of all workspace folders that have a HELIX; follows folders and configurations as they change. */

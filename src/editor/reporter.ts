@@ -68,6 +68,20 @@ export class Reporter {
     this.show('error', error.message, buttons);
   }
 
+  /** Of a proxy that runs, and goes on; it is in the log already. */
+  showProxyRefused({ folder }: FolderStack, { message, action }: UserError): void {
+    const ref = { folder: folder.uri.toString() };
+    const buttons: Button[] =
+      action?.kind === 'command'
+        ? [{ title: action.label, run: () => command(action.command, ...(action.args ?? [ref])) }]
+        : [];
+    const goesOn = vscode.l10n.t('Until then the proxy goes on with the engine that it has.');
+    this.show('error', `${message} ${goesOn}`, [
+      ...buttons,
+      { title: vscode.l10n.t('Show log'), run: () => command(COMMANDS.showLog) },
+    ]);
+  }
+
   warn(message: string): void {
     this.show('warning', message, []);
   }

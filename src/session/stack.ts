@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { throwIfAborted } from '../base/async.ts';
 import { type Disposable, DisposableStore } from '../base/dispose.ts';
-import { isCancelled, messageOf, UserError } from '../base/errors.ts';
+import { isCancelled, UserError } from '../base/errors.ts';
 import { Emitter, type Event } from '../base/event.ts';
 import type { Logger } from '../base/logger.ts';
 import { EMPTY_HISTORY, type HealthHistory, type ServiceHistory } from '../model/health-history.ts';
@@ -28,7 +28,7 @@ import type {
   StartProgress,
   StopOutcome,
 } from './outcomes.ts';
-import { tellProxy } from './proxy-service.ts';
+import { ProxyTeller } from './proxy-teller.ts';
 import { pythonOf } from './python.ts';
 import { settle, stoppedMeanwhile } from './bring-up.ts';
 import { Recovery } from './recovery.ts';
@@ -81,6 +81,7 @@ export class Stack implements Disposable {
   private readonly watchers = new Watchers(() => this.roster.ids.map(id => this.roster.get(id)!));
 
   private readonly watchRestarts: WatchRestarts;
+  private readonly proxyTeller: ProxyTeller;
 
   readonly onChange = this.changed.event;
 
@@ -100,6 +101,7 @@ export class Stack implements Disposable {
       }),
     );
     this.recovery = options.keep ? this.newRecovery() : undefined;
+    this.proxyTeller = this.store.add(new ProxyTeller(this.dir, options.logger));
     this.watchRestarts = this.store.add(
       new WatchRestarts({
         dir: this.dir,
@@ -120,7 +122,12 @@ export class Stack implements Disposable {
     this.options = { ...this.options, plan };
     this.changed.fire(this.snapshot);
     this.followFiles();
-    if (this.roster.get(PROXY_ID)) void this.tellProxy();
+    void this.tellProxy();
+  }
+
+  /** The proxy goes on with the engine that it has, because the one that is wanted cannot be had. */
+  get onProxyRefused(): Event<UserError> {
+    return this.proxyTeller.onRefused;
   }
 
   /** Restarts that a saved file asked for: whoever keeps the services sees to them. */
@@ -132,14 +139,9 @@ export class Stack implements Disposable {
     if (this.options.keep) this.watchRestarts.follow(this.plan);
   }
 
-  /** A running proxy follows at once, engine and all. Where that cannot be, it goes on as it is. */
   private async tellProxy(): Promise<void> {
-    if (!this.plan.services.some(service => service.kind === 'proxy')) return;
-    try {
-      await tellProxy(this.plan, this.dir);
-    } catch (error) {
-      this.options.logger.warn(messageOf(error));
-    }
+    const proxy = this.roster.get(PROXY_ID);
+    if (proxy) await this.proxyTeller.tell(this.plan, proxy.snapshot);
   }
 
   get snapshot(): StackSnapshot {
@@ -177,7 +179,7 @@ export class Stack implements Disposable {
         throwIfAborted(signal);
         await this.roster.refresh();
         await this.followReplicas();
-        if (this.roster.get(PROXY_ID)) await this.tellProxy();
+        await this.tellProxy();
         const services = this.selected(options.only);
         if (!(await isDue()) || services.every(service => this.isUp(service.id))) {
           return { kind: 'alreadyRunning', snapshot: this.snapshot };

@@ -1,4 +1,5 @@
 import { strict as assert } from 'node:assert';
+import type { UserError } from '../../../src/base/errors.ts';
 import type { ProxyPlan } from '../../../src/model/plan.ts';
 import type { ServiceId } from '../../../src/model/service.ts';
 import type { Stack } from '../../../src/session/stack.ts';
@@ -161,6 +162,37 @@ describe('the stable front', function () {
     assert.match(problem.message, new RegExp(`${world.band.to}.*pid ${process.pid}`, 's'));
     assert.equal(snapshotOf(strict, api).state.kind, 'healthy');
     assert.equal(snapshotOf(strict, world.proxy).readyPort, undefined);
+  });
+
+  it('goes on with the engine that it has where the wanted one is missing, and says so once', async () => {
+    const { stack, load } = await started();
+    const refused: UserError[] = [];
+    const subscription = stack.onProxyRefused(error => refused.push(error));
+    cleanup.add(() => subscription.dispose());
+    const { pid } = snapshotOf(stack, world.proxy);
+    const want = (engine: ProxyPlan['engine']): void => {
+      world.front({ engine, nginxPath: '/no/such/nginx' });
+      stack.replacePlan(world.plan());
+    };
+    const told = (count: number): Promise<unknown> =>
+      waitFor(`${count} refusals`, () => refused.length >= count, { interval: 10 });
+    want('nginx');
+    await told(1);
+    // As with each further setting that is changed, and each start.
+    want('nginx');
+    assert.equal((await stack.start()).kind, 'alreadyRunning');
+    assert.equal(refused.length, 1);
+    assert.match(refused[0]!.message, /nginxPath.*embedded/s);
+    assert.equal(refused[0]!.action?.label, 'Use the embedded engine');
+    assert.equal(world.logged.filter(line => line.includes('nginxPath')).length, 1);
+    await busy(load);
+    assert.deepEqual(load.failures, []);
+    assert.equal(snapshotOf(stack, world.proxy).pid, pid);
+    // Put right and wrong once more is another time.
+    want('embedded');
+    assert.equal((await stack.start()).kind, 'alreadyRunning');
+    want('nginx');
+    await told(2);
   });
 
   it('says how to get nginx where it is missing, and leaves the rest running', async () => {
