@@ -81,4 +81,36 @@ describe('the stable front in the editor', () => {
       for (const name of ['proxy.engine', 'proxy.nginxPath']) await settings().update(name, undefined, target);
     }
   });
+
+  it('writes the choice of the embedded engine into the configuration that names another, and nothing else there', async () => {
+    const settings = (): vscode.WorkspaceConfiguration => vscode.workspace.getConfiguration('helix', folder().uri);
+    const target = vscode.ConfigurationTarget.WorkspaceFolder;
+    const uri = vscode.Uri.joinPath(folder().uri, 'helix.config.json');
+    const read = async (): Promise<string> => Buffer.from(await vscode.workspace.fs.readFile(uri)).toString();
+    const write = (text: string): Thenable<void> => vscode.workspace.fs.writeFile(uri, Buffer.from(text));
+    const before = await read();
+    const withEngine = (engine: string): string =>
+      before.replace(
+        '"publish":',
+        `// not "engine": "nginx"\n  "proxy":   {\n\t"drainSeconds": 5, // kept\n\t"engine" :"${engine}", /* ours */\n  },\n  "publish":`,
+      );
+    assert.notEqual(withEngine('nginx'), before);
+    await settings().update('proxy.nginxPath', '/no/such/nginx', target);
+    try {
+      await start();
+      const { pid } = await service('proxy');
+      await write(withEngine('nginx'));
+      const text = async (): Promise<string> => (await vscode.workspace.openTextDocument(uri)).getText();
+      await waitFor('the editor to see the file', async () => (await text()) === withEngine('nginx'));
+      await run('helix.useEmbeddedEngine', ref('proxy'));
+      assert.equal(await read(), withEngine('embedded'));
+      assert.equal(settings().inspect('proxy.engine')?.workspaceFolderValue, undefined);
+      const proxy = await serviceThat('proxy', one => one.state.kind === 'healthy');
+      assert.equal(proxy.pid, pid);
+      assert.ok((await fetch(`${proxy.url}/api/v1/health`)).ok);
+    } finally {
+      await write(before);
+      await settings().update('proxy.nginxPath', undefined, target);
+    }
+  });
 });
