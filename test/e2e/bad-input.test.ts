@@ -4,8 +4,10 @@ import { createServer, type Server } from 'node:net';
 import { join } from 'node:path';
 import { screenshotsDir } from '../support/paths.ts';
 import { waitFor } from '../support/wait.ts';
-import { envFile, writeText, World } from './harness.ts';
+import { envFile, workspaceSettings, World, writeText } from './harness.ts';
 
+const LISTENER =
+  "require('node:http').createServer((_, response) => response.end()).listen(Number(process.env.PORT), '127.0.0.1')";
 const START = 'HELIX: Start with dynamic ports';
 
 describe('bad input: one clear message with the next step', () => {
@@ -131,6 +133,34 @@ describe('bad input: one clear message with the next step', () => {
     );
     assert.ok(buttons.includes('Open the configuration'), buttons.join());
     await workbench.dispose();
+  });
+
+  it('an nginx that is missing for a proxy that runs: shown, with the embedded engine one click away', async () => {
+    const folder = join(world.root, 'proxied');
+    await mkdir(join(folder, '.vscode'), { recursive: true });
+    const api = { command: ['${node}', '-e', LISTENER], env: { PORT: '${port}' }, readiness: { tcp: true } };
+    await writeText(folder, 'helix.config.json', JSON.stringify({ services: { api } }));
+    const workbench = await world.open({ folder });
+    await workbench.runCommand(START);
+    const healthy = async (): Promise<boolean> =>
+      (await world.status(folder)).services.every(one => one.state === 'healthy');
+    await waitFor('API and proxy', healthy);
+    await waitFor('the address in the settings', async () => 'helix.apiUrl' in (await workspaceSettings(folder)));
+    const before = await world.service(folder, 'proxy');
+    const wanted = { 'helix.proxy.engine': 'nginx', 'helix.proxy.nginxPath': '/no/such/nginx' };
+    const settings = { ...(await workspaceSettings(folder)), ...wanted };
+    await writeText(folder, '.vscode/settings.json', JSON.stringify(settings));
+    const { severity } = await workbench.notifications.waitFor(/nginxPath .*goes on with the engine that it has/s);
+    assert.equal(severity, 'error');
+    await workbench.screenshot(join(screenshotsDir, 'bad-input-nginx.png'));
+    await workbench.notifications.click(/goes on with the engine/, 'Use the embedded engine');
+    await waitFor(
+      'the embedded engine in the settings',
+      async () => (await workspaceSettings(folder))['helix.proxy.engine'] === 'embedded',
+    );
+    assert.equal((await world.service(folder, 'proxy')).pid, before.pid);
+    await workbench.dispose();
+    await world.cli('stop', '--folder', folder);
   });
 });
 
