@@ -1,11 +1,11 @@
 import { createHash } from 'node:crypto';
-import { readdir, readFile, rm, stat } from 'node:fs/promises';
+import { readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import writeFileAtomic from 'write-file-atomic';
 import * as z from 'zod/mini';
 import { faultPoint } from '../base/fault.ts';
 import { isPort, type Port } from '../model/port.ts';
 import { SERVICE_ID_PATTERN, type ServiceId } from '../model/service.ts';
+import { writeStateFile } from './state-file.ts';
 
 const identity = z.object({ pid: z.int().check(z.positive()), startedAt: z.string() });
 
@@ -70,25 +70,16 @@ export async function removeHalfWritten(dir: string, id: ServiceId): Promise<voi
   await Promise.all(left.map(file => rm(join(dir, file), { force: true })));
 }
 
-/** Replaces the record in one step. Not synced: after a power failure it may be missing, which is harmless. */
+/** Replaces the record in one step. One that says that the service is stopped takes the old one away at least. */
 export async function writeRecord(dir: string, record: ServiceRecord): Promise<void> {
   const path = recordPath(dir, record.service as ServiceId);
-  const write = (): Promise<unknown> =>
-    writeFileAtomic(path, `${JSON.stringify(record)}\n`, {
-      mode: 0o600,
-      fsync: false,
-      tmpfileCreated: () => faultPoint('record.halfWritten'),
-    });
   try {
-    await write();
+    await writeStateFile(path, `${JSON.stringify(record)}\n`, () => faultPoint('record.halfWritten'));
   } catch (error) {
-    const isFolder = await stat(path).then(
-      found => found.isDirectory(),
-      () => false,
-    );
-    if (!isFolder) throw error;
-    // What is ours to keep at this place is only the record.
-    await rm(path, { recursive: true, force: true });
-    await write();
+    if (record.wanted === 'running') throw error;
+    // On a full disk: what was stopped would be taken for killed, and brought back. This costs the sticky port only.
+    await rm(path, { force: true }).catch(() => {
+      throw error;
+    });
   }
 }

@@ -15,8 +15,8 @@ export async function ignoreAdvice(dir: string, envFile: string | undefined): Pr
   try {
     await writeFile(join(dir, TOLD), '', { flag: 'wx', mode: 0o600 });
   } catch (error) {
+    // Where it cannot be kept (a full disk), it is said again.
     if (codeOf(error) === 'EEXIST') return undefined;
-    throw error;
   }
   return `${basename(envFile)} is not ignored by git, and holds addresses that are true on this machine only.`;
 }

@@ -23,8 +23,8 @@ export async function otherPortAdvice(
   try {
     await writeFile(join(dir, `${TOLD}${proxy.readyPort}`), '', { flag: 'wx', mode: 0o600 });
   } catch (error) {
+    // Where it cannot be kept (a full disk), it is said again.
     if (codeOf(error) === 'EEXIST') return undefined;
-    throw error;
   }
   const why = proxy.note ?? `${plan.proxy.port} is left to others; here it is ${proxy.readyPort}`;
   return `The API of this workspace keeps the address ${proxy.url}: ${why}.`;

@@ -1,8 +1,8 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import writeFileAtomic from 'write-file-atomic';
 import * as z from 'zod/mini';
 import type { Plan } from '../model/plan.ts';
+import { writeStateFile } from '../run/state-file.ts';
 
 /** No service's id begins with a dot, so that no record can be taken for it. */
 export const PROXY_SETTINGS_FILE = '.proxy.json';
@@ -35,5 +35,5 @@ export async function writeProxySettings(dir: string, { workspace, proxy }: Plan
   const text = `${JSON.stringify({ workspace, engine, nginxPath, drainMs, origins })}\n`;
   const file = join(dir, PROXY_SETTINGS_FILE);
   if ((await readFile(file, 'utf8').catch(() => '')) === text) return;
-  await writeFileAtomic(file, text, { mode: 0o600, fsync: false });
+  await writeStateFile(file, text);
 }

@@ -1,10 +1,10 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import writeFileAtomic from 'write-file-atomic';
 import * as z from 'zod/mini';
 import { MAX_REPLICAS, type ReplicaCounts } from '../model/replicas.ts';
 import { SERVICE_ID_PATTERN } from '../model/service.ts';
 import { stackDir } from '../run/runtime-dir.ts';
+import { writeStateFile } from '../run/state-file.ts';
 
 /** No service's id begins with a dot, so that no record can be taken for it. */
 const FILE = '.replicas.json';
@@ -27,6 +27,5 @@ export async function readReplicaCounts(workspace: string): Promise<ReplicaCount
 /** Keeps the choice for this service; the others' stay. */
 export async function writeReplicaCount(workspace: string, id: string, count: number): Promise<void> {
   const counts = { ...(await readReplicaCounts(workspace)), [id]: count };
-  const file = join(stackDir(workspace), FILE);
-  await writeFileAtomic(file, `${JSON.stringify(counts)}\n`, { mode: 0o600, fsync: false });
+  await writeStateFile(join(stackDir(workspace), FILE), `${JSON.stringify(counts)}\n`);
 }

@@ -38,14 +38,14 @@ async function readIfThere(file: string): Promise<string> {
   }
 }
 
+/**
+ * On a full or read-only disk the stop goes on without it. That the token is gone is told as well as a new one, and
+ * a start that sees neither is waited for by the stop, which then looks once more.
+ */
 async function write(file: string): Promise<void> {
-  const token = randomUUID();
-  try {
-    await writeFile(file, token, { mode: 0o600 });
-  } catch (error) {
-    if (codeOf(error) !== 'EISDIR') throw error;
+  const put = (): Promise<void> => writeFile(file, randomUUID(), { mode: 0o600 });
+  await put()
     // What is ours to keep at this place is only the token.
-    await rm(file, { recursive: true, force: true });
-    await writeFile(file, token, { mode: 0o600 });
-  }
+    .catch(() => rm(file, { recursive: true, force: true }).then(put))
+    .catch(() => undefined);
 }

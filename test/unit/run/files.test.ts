@@ -161,8 +161,20 @@ describe('files', () => {
       if (process.platform !== 'linux') return this.skip();
       // Nobody, not even root, can make a file beside this one, as on a full disk.
       await symlink('/proc/version', join(dir, 'api.json'));
-      await assert.rejects(writeRecord(dir, record));
+      await assert.rejects(writeRecord(dir, record), (error: unknown) => {
+        assert.ok(error instanceof UserError);
+        assert.match(error.message, /api\.json cannot be written: .*\. Make .* writable/);
+        return true;
+      });
       assert.deepEqual(await readdir(dir), ['api.json']);
+    });
+
+    it('is gone where it cannot be written that the service is stopped, which is not to be taken for killed', async function () {
+      if (process.platform !== 'linux') return this.skip();
+      await symlink('/proc/version', join(dir, 'api.json'));
+      await writeRecord(dir, { ...record, wanted: 'stopped' });
+      assert.deepEqual(await readdir(dir), []);
+      await assert.rejects(writeRecord(join(dir, 'missing', 'deep'), record), UserError);
     });
 
     it('is whole at every moment, however many are written', async () => {

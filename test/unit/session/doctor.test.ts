@@ -234,6 +234,7 @@ describe('doctor', function () {
       assert.equal([one, two].filter(Boolean).length, 1);
       assert.match(one ?? two ?? '', /^\.env\.local is not ignored by git/);
       assert.equal(await ignoreAdvice(world.dir, file), undefined);
+      assert.ok(await ignoreAdvice(join(world.dir, 'missing'), file), 'again, where that cannot be kept');
       assert.equal(await gitStateOf(file), 'notIgnored');
       await writeFile(join(folder, '.gitignore'), '');
       await addToGitignore(file);

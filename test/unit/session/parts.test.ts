@@ -1,5 +1,5 @@
 import { strict as assert } from 'node:assert';
-import { mkdir } from 'node:fs/promises';
+import { mkdir, rm, symlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { UserError } from '../../../src/base/errors.ts';
 import type { PlannedService } from '../../../src/model/plan.ts';
@@ -128,5 +128,17 @@ describe('stop tokens', () => {
     await tokens.renew([API]);
     assert.notEqual(await tokens.read(API), before);
     assert.notEqual(await tokens.read(), '');
+  });
+
+  it('change, or are gone, where they cannot be written, and never keep a stop from going on', async () => {
+    const folder = await cleanup.folder();
+    await new StopTokens(join(folder, 'missing')).renew(undefined);
+    const tokens = new StopTokens(folder);
+    await tokens.renew([API]);
+    const before = await tokens.read(API);
+    await rm(join(folder, '.stopped.api'));
+    await symlink(join(folder, 'missing', 'file'), join(folder, '.stopped.api'));
+    await tokens.renew([API]);
+    assert.notEqual(await tokens.read(API), before);
   });
 });

@@ -1,5 +1,5 @@
 import { strict as assert } from 'node:assert';
-import { rm, writeFile } from 'node:fs/promises';
+import { rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { untilAborted } from '../../../src/base/async.ts';
@@ -161,6 +161,22 @@ describe('stack', function () {
         fine: 'healthy',
       });
       await world.untilSupervisors(4);
+    });
+
+    it('goes on without what cannot be told to the proxy, and stops, where files can no longer be written', async function () {
+      if (process.platform !== 'linux') return this.skip();
+      world.front();
+      world.service('api');
+      // Nobody, not even root, can make a file beside this one, as on a full disk.
+      await symlink('/proc/version', join(world.dir, '.proxy.json'));
+      await symlink('/proc/version', join(world.dir, '.stopped'));
+      const stack = world.stack();
+      const [failure, ...others] = failuresOf(await stack.start());
+      assert.deepEqual([failure?.id, others], ['proxy', []]);
+      assert.match(failure?.message ?? '', /\.proxy\.json cannot be written: .*\. Make .* writable/);
+      assert.equal(statesOf(stack)['api'], 'healthy');
+      await stack.stop();
+      await world.untilSupervisors(0);
     });
 
     it('tries again what had failed', async () => {
