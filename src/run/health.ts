@@ -33,9 +33,9 @@ export async function check(readiness: NetworkReadiness, target: CheckTarget): P
   return failure ?? { ok: true, latencyMs: performance.now() - started };
 }
 
-type Failure = Extract<CheckResult, { ok: false }>;
+export type FailedCheck = Extract<CheckResult, { ok: false }>;
 
-function checkOnce(readiness: NetworkReadiness, target: CheckTarget): Promise<Failure | undefined> {
+function checkOnce(readiness: NetworkReadiness, target: CheckTarget): Promise<FailedCheck | undefined> {
   switch (readiness.kind) {
     case 'http':
       return checkHttp(readiness, target);
@@ -46,11 +46,12 @@ function checkOnce(readiness: NetworkReadiness, target: CheckTarget): Promise<Fa
   }
 }
 
-const callableHost = (host: string): string => (host === '0.0.0.0' ? '127.0.0.1' : host === '::' ? '::1' : host);
+/** Where a service that listens on `host` is called. */
+export const callableHost = (host: string): string => (host === '0.0.0.0' ? '127.0.0.1' : host === '::' ? '::1' : host);
 
-const silent = (reason: string): Failure => ({ ok: false, failure: 'silent', reason });
-const wrong = (reason: string): Failure => ({ ok: false, failure: 'wrong', reason });
-const failed = (error: Error): Failure =>
+const silent = (reason: string): FailedCheck => ({ ok: false, failure: 'silent', reason });
+const wrong = (reason: string): FailedCheck => ({ ok: false, failure: 'wrong', reason });
+const failed = (error: Error): FailedCheck =>
   codeOf(error) === 'ECONNREFUSED'
     ? { ok: false, failure: 'refused', reason: 'nobody listens' }
     : silent(error.message);
@@ -61,9 +62,9 @@ const MAX_BODY = 1 << 20;
 function checkHttp(
   readiness: Extract<Readiness, { kind: 'http' }>,
   { host, port, timeoutMs }: CheckTarget,
-): Promise<Failure | undefined> {
+): Promise<FailedCheck | undefined> {
   return new Promise(resolve => {
-    const settle = (failure: Failure | undefined): void => {
+    const settle = (failure: FailedCheck | undefined): void => {
       clearTimeout(timer);
       resolve(failure);
       call.destroy();
@@ -83,7 +84,7 @@ function checkHttp(
   });
 }
 
-function judge(readiness: Extract<Readiness, { kind: 'http' }>, status: number, body: string): Failure | undefined {
+function judge(readiness: Extract<Readiness, { kind: 'http' }>, status: number, body: string): FailedCheck | undefined {
   if (status !== readiness.status) return wrong(`${readiness.path} answers ${status}, not ${readiness.status}`);
   if (readiness.expect === undefined) return undefined;
   let value: unknown;
@@ -109,10 +110,10 @@ function exchange(
   { host, port, timeoutMs }: CheckTarget,
   say?: Buffer,
   accept: (reply: string) => boolean = () => true,
-): Promise<Failure | undefined> {
+): Promise<FailedCheck | undefined> {
   return new Promise(resolve => {
     const socket = connect({ host, port });
-    const settle = (failure: Failure | undefined): void => {
+    const settle = (failure: FailedCheck | undefined): void => {
       clearTimeout(timer);
       socket.destroy();
       resolve(failure);

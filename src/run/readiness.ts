@@ -4,7 +4,7 @@ import type { HealthCheck } from '../model/health-history.ts';
 import type { Port } from '../model/port.ts';
 import type { RunSpec } from '../model/service.ts';
 import { canBind } from '../ports/probe.ts';
-import { check, type CheckResult, type NetworkReadiness } from './health.ts';
+import { callableHost, check, type CheckResult, type FailedCheck, type NetworkReadiness } from './health.ts';
 import type { LineWatch } from './line-watch.ts';
 import type { ServiceProcesses } from './service-processes.ts';
 
@@ -103,7 +103,7 @@ async function untilAnswers(watched: Watched, readiness: NetworkReadiness, deadl
     throwIfAborted(signal);
     if (await isTaken(watched, port, result)) return { kind: 'portTaken' };
     if (result.ok) return READY;
-    if (clock.now() >= deadline) return { kind: 'timeout', reason: await whyNotReady(watched, port, result.reason) };
+    if (clock.now() >= deadline) return { kind: 'timeout', reason: await whyNotReady(watched, port, result) };
     await lines.nextOr(pause, signal, clock);
   }
 }
@@ -124,9 +124,16 @@ export async function isStrangers({ spec, pid, processes }: Watched, port: Port)
   return processes.isStrangers(pid, port);
 }
 
-async function whyNotReady({ spec, pid, processes }: Watched, port: Port, last: string): Promise<string> {
+async function whyNotReady({ spec, pid, processes }: Watched, port: Port, last: FailedCheck): Promise<string> {
   const ports = await processes.listeningPorts(pid);
-  if (ports.has(port)) return `${spec.label} is not healthy on ${port} within ${seconds(spec)}: ${last}.`;
+  if (ports.has(port) && last.failure === 'refused') {
+    const addresses = await processes.addressesOn(pid, port);
+    return (
+      `${spec.label} listens on ${port} at ${addresses.join(' and ')}, and is called at ${callableHost(spec.host)}. ` +
+      'Make it listen there: many programs take "--host", "${host}" in their command.'
+    );
+  }
+  if (ports.has(port)) return `${spec.label} is not healthy on ${port} within ${seconds(spec)}: ${last.reason}.`;
   if (ports.size > 0) {
     return (
       `${spec.label} was assigned ${port} but listens on ${[...ports].join(', ')}. ` +

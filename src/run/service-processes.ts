@@ -52,6 +52,12 @@ export class ServiceProcesses {
     return new Set(listeners.map(one => one.port));
   }
 
+  /** The addresses at which they listen on this port. */
+  async addressesOn(leader: number, port: Port): Promise<readonly string[]> {
+    const listeners = await listenersOf(await this.tree(leader));
+    return [...new Set(listeners.filter(one => one.port === port).map(one => one.address))];
+  }
+
   async listensOn(leader: number, port: Port): Promise<boolean> {
     return (await this.listeningPorts(leader)).has(port);
   }

@@ -150,6 +150,17 @@ describe('supervisor', function () {
       );
     });
 
+    it('with a service that listens at another address, as one does that takes localhost for ::1', async function () {
+      const probe = await cleanup.stranger(portsOf(bench.band)[0]!, '', '::1').catch(() => this.skip());
+      await close(probe);
+      const script = "require('http').createServer().listen(+process.env.PORT, '::1')";
+      const supervisor = await bench.run(bench.spec({ script, readyTimeoutMs: 1_500 }), 'failed');
+      assert.match(
+        problemOf(supervisor).message,
+        /^API listens on \d+ at ::1, and is called at 127\.0\.0\.1\. Make it listen there: .*\$\{host\}/,
+      );
+    });
+
     it('with a service that answers something else on its port', async () => {
       const spec = bench.spec({ readiness: { kind: 'http', path: '/health', status: 204 }, readyTimeoutMs: 1_500 });
       const supervisor = await bench.run(spec, 'failed');
