@@ -96,10 +96,13 @@ const bySourceAndName = (a: EffectiveVariable, b: EffectiveVariable): number =>
   RANK[a.source.kind] - RANK[b.source.kind] || (a.name < b.name ? -1 : 1);
 
 const SECRET_NAME =
-  /KEY|SECRET|TOKEN|PASS|PWD.+|.+_PWD|CREDENTIAL|PRIVATE|AUTH|COOKIE|SESSION|SIGNATURE|SALT|LICEN[CS]E/i;
-/** A password that is part of an address, or of its query. */
+  /KEY|SECRET|TOKEN|PASS|PWD.+|.+_PWD|CREDENTIAL|PRIVATE|AUTH|COOKIE|SESSION|SIGNATURE|SALT|LICEN[CS]E|WEBHOOK|(?:^|_)(?:PAT|DSN|JWT|OTP|PIN)(?:_|$)/i;
+/** A password that is part of an address, or of its query; a web address has a token where others have a user alone. */
 const SECRET_IN_URL =
-  /(?<=[a-z][a-z0-9+.-]*:\/\/[^\s/:@]*:)[^\s@]+(?=@)|(?<=[?&;](?:password|passwd|pwd|token|key|secret)=)[^&;\s]+/gi;
+  /(?<=[a-z][a-z0-9+.-]*:\/\/[^\s/:@]*:)[^\s@]+(?=@)|(?<=https?:\/\/)[^\s/:@]+(?=@)|(?<=[?&;](?:password|passwd|pwd|token|key|secret)=)[^&;\s]+/gi;
+/** Keys that tell by how they begin whose they are, whatever the variable's name. */
+const KNOWN_KEY =
+  /\b(?:[sr]k[-_](?=\w)|gh[opsur]_|github_pat_|glpat-|xox[abeprs]-|npm_|hf_|AKIA|AIza|eyJ(?=[\w-]+\.))[\w.-]{12,}/g;
 const MASK = '********';
 /** Shorter ones would be found in what is no secret at all. */
 const SHORTEST_SECRET = 6;
@@ -114,7 +117,7 @@ function masked(variables: readonly EffectiveVariable[]): EffectiveVariable[] {
     const { name, value } = variable;
     if (SECRET_NAME.test(name)) return { ...variable, value: value === '' ? '' : MASK };
     const open = secrets.reduce((text, secret) => text.replaceAll(secret, MASK), value);
-    return { ...variable, value: open.replace(SECRET_IN_URL, MASK) };
+    return { ...variable, value: open.replace(SECRET_IN_URL, MASK).replace(KNOWN_KEY, MASK) };
   });
 }
 

@@ -69,6 +69,12 @@ describe('the effective environment', () => {
         'DATABASE_URL=postgresql://helix_user:other@localhost/helix?sslmode=off&password=third',
         'COPIED=[hunter2hunter2]',
         'PLAIN=visible',
+        'GH_PAT=some-letters',
+        'SENTRY_DSN=https://0123@sentry.example/1',
+        'REMOTE=https://some-letters@git.example/r',
+        'DATABASE=postgresql://helix_user@localhost/helix',
+        'STRIPE=sk_live_0123456789abcdef',
+        'ARGUMENTS=--with ghp_0123456789abcdef --path risk-free-for-ever',
       ].join('\n'),
       process: { PWD: '/w', DB_PWD: 'nope' },
     });
@@ -78,14 +84,20 @@ describe('the effective environment', () => {
         .map(([name, [value]]) => `${name}=${value}`)
         .sort(),
       [
+        'ARGUMENTS=--with ******** --path risk-free-for-ever',
         'COPIED=[********]',
+        'DATABASE=postgresql://helix_user@localhost/helix',
         'DATABASE_URL=postgresql://helix_user:********@localhost/helix?sslmode=off&password=********',
         'DB_PWD=********',
         'EMPTY_TOKEN=',
         'GEMINI_API_KEY=********',
+        'GH_PAT=********',
         'PLAIN=visible',
         'POSTGRES_PASSWORD=********',
         'PWD=/w',
+        'REMOTE=https://********@git.example/r',
+        'SENTRY_DSN=********',
+        'STRIPE=********',
         'jwtSecret=********',
       ],
     );
