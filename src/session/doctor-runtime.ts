@@ -1,3 +1,4 @@
+import { access, constants } from 'node:fs/promises';
 import { join } from 'node:path';
 import { messageOf, UserError } from '../base/errors.ts';
 import type { Finding } from '../model/finding.ts';
@@ -76,6 +77,19 @@ async function checkContainer(config: PostgresConfig): Promise<Finding> {
     if (!(error instanceof UserError)) throw error;
     const message = `No PostgreSQL answers at ${where}, and its container cannot be started.`;
     return { id, severity: 'error', message, advice: error.message };
+  }
+}
+
+/** Whether the folder of what must outlive a process can be had: nothing starts without it. */
+export async function checkStateFolder({ plan }: DoctorContext): Promise<readonly Finding[]> {
+  const id = 'state-folder';
+  try {
+    const dir = stackDir(plan.workspace);
+    await access(dir, constants.W_OK);
+    return [{ id, severity: 'ok', message: `What has to be remembered is kept in ${dir}.`, advice: '' }];
+  } catch (error) {
+    const message = `What has to be remembered cannot be kept: ${messageOf(error)}`;
+    return [{ id, severity: 'error', message, advice: 'Set HELIX_PORTS_HOME to a folder that you may write to.' }];
   }
 }
 

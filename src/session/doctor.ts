@@ -5,7 +5,7 @@ import { DEFAULT_PLAN_SETTINGS, loadPlan, type PlanSettings } from './load-plan.
 import { checkBands, checkProxyPort } from './doctor-ports.ts';
 import { checkDotenv, checkPublishedFile } from './doctor-files.ts';
 import { checkPackages, checkInterpreter } from './doctor-python.ts';
-import { checkLeftovers, checkPostgres } from './doctor-runtime.ts';
+import { checkLeftovers, checkPostgres, checkStateFolder } from './doctor-runtime.ts';
 import type { PythonProvider } from './outcomes.ts';
 import { pythonOf } from './python.ts';
 
@@ -32,6 +32,7 @@ const CHECKS: Readonly<Record<string, Check>> = {
   dotenv: checkDotenv,
   'env-file': checkPublishedFile,
   proxy: checkProxyPort,
+  'state-folder': checkStateFolder,
   leftovers: checkLeftovers,
 };
 

@@ -284,6 +284,18 @@ describe('doctor', function () {
     assert.match((await only('leftover-publication')).message, /tells API_PORT, and nothing runs/);
   });
 
+  it('tells where nothing can be kept, which keeps all services from starting', async function () {
+    if (process.platform === 'win32') return this.skip();
+    await configure({ services: { api } });
+    assert.match((await only('state-folder')).message, new RegExp(`is kept in ${world.dir}`));
+    const home = process.env['HELIX_PORTS_HOME'];
+    cleanup.add(() => void (process.env['HELIX_PORTS_HOME'] = home));
+    process.env['HELIX_PORTS_HOME'] = '/dev/null';
+    const { severity, message } = await only('state-folder');
+    assert.equal(severity, 'error');
+    assert.match(message, /cannot be kept: The folder .* cannot be made/);
+  });
+
   it('prints the worst first, for people, for programs and for the editor', () => {
     const all: Finding[] = [
       { id: 'a', severity: 'ok', message: 'Fine.', advice: '' },
