@@ -170,7 +170,7 @@ export class StartRun {
       throwIfAborted(this.signal);
       if (await this.wasStopped(id)) return stoppedMeanwhile(label);
       const link = await this.supervisors.linkTo(service, this.signal);
-      if (!link) return failure(`The terminal of ${label} did not start. Look at the log of this extension.`);
+      if (!link) return failure(`The supervisor of ${label} did not start. Look at its terminal and at the log.`);
       const result = await this.runOn(link, service);
       if (result.kind === 'lost') {
         const gone = await this.whyGone(service, link.snapshot);
@@ -219,7 +219,11 @@ export class StartRun {
     const wasClosed = record?.wanted === 'stopped' && record.supervisor.pid === lost.supervisorPid;
     const losses = (this.losses.get(id) ?? 0) + 1;
     this.losses.set(id, losses);
-    return wasClosed || losses > MAX_LOSSES ? failure(`The terminal of ${label} was closed.`) : undefined;
+    if (wasClosed) {
+      return failure(`${label} was closed on its way, by a stop, Ctrl-C or the end of its terminal. Start it again.`);
+    }
+    if (losses <= MAX_LOSSES) return undefined;
+    return failure(`The supervisor of ${label} was killed ${losses} times. Find out by what, and start it again.`);
   }
 
   private async runOn(link: ServiceLink, service: PlannedService): Promise<BringUp> {
