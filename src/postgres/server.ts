@@ -21,7 +21,7 @@ export interface ServerExit {
 /** The port is somebody else's. The message holds `EADDRINUSE`, by which the supervisor knows it. */
 export class AddressInUseError extends UserError {}
 
-const POLL_MS = 25;
+const POLL_MS = 10;
 
 /**
  * A PostgreSQL server as our child: in our process group (so that a kill of the group ends it) and on our terminal.

@@ -134,16 +134,19 @@ export class Attempt {
     const ready = await untilReady(watched);
     if (ready.kind === 'timeout') return { kind: 'impossible', message: ready.reason };
     if (ready.kind === 'portTaken') return ready;
-    const url = await this.urlOf(watched);
+    const url = await this.urlOf(watched, ready.listens);
     if (watched.signal.aborted) return { kind: 'interrupted' };
     this.healthySince = this.options.clock.now();
     this.options.events.onHealthy(url);
     return untilUnfit(watched, this.options.events);
   }
 
-  private async urlOf({ spec, pid, port, processes }: Watched): Promise<string | undefined> {
+  private async urlOf(
+    { spec, pid, port, processes }: Watched,
+    listens: boolean | undefined,
+  ): Promise<string | undefined> {
     if (port === undefined || spec.readiness.kind === 'postgres') return undefined;
-    return (await processes.listensOn(pid, port)) ? httpUrl(spec.host, port) : undefined;
+    return (listens ?? (await processes.listensOn(pid, port))) ? httpUrl(spec.host, port) : undefined;
   }
 
   /** Ends what is left, and waits until the port is really let go of. */

@@ -20,6 +20,8 @@ export async function untilUnfit(watched: Watched, events: LivenessEvents): Prom
   const { readiness } = spec;
   if (!isNetworkReadiness(readiness)) return untilAborted(signal);
   const port = requiredPort(watched);
+  // It has just answered.
+  await delay(cadence.steadyMs, signal, clock);
   for (let checks = 1, misses = 0, silentMisses = 0, wrongSince: number | undefined; ; checks++) {
     const started = clock.now();
     const result = await checkPort(watched, readiness, port);

@@ -6,7 +6,7 @@ import type { RunSpec } from '../model/service.ts';
 import { canBind } from '../ports/probe.ts';
 import { callableHost, check, type CheckResult, type FailedCheck, type NetworkReadiness } from './health.ts';
 import type { LineWatch } from './line-watch.ts';
-import type { ServiceProcesses } from './service-processes.ts';
+import type { PortListener, ServiceProcesses } from './service-processes.ts';
 
 /** How often and how patiently a service is looked at. */
 export interface HealthCadence {
@@ -53,7 +53,10 @@ export interface Watched {
 }
 
 export type ReadyOutcome =
-  { readonly kind: 'ready' } | { readonly kind: 'portTaken' } | { readonly kind: 'timeout'; readonly reason: string };
+  /** `listens`: it was seen to listen on its port, or not to; undefined where nobody looked. */
+  | { readonly kind: 'ready'; readonly listens?: boolean }
+  | { readonly kind: 'portTaken' }
+  | { readonly kind: 'timeout'; readonly reason: string };
 
 const READY: ReadyOutcome = { kind: 'ready' };
 const GROWTH = 1.3;
@@ -70,8 +73,11 @@ export async function untilReady(watched: Watched): Promise<ReadyOutcome> {
     case 'log':
       return untilLine(watched, readiness.pattern, deadline);
     case 'postgres': {
-      const said = readiness.pattern === undefined ? READY : await untilLine(watched, readiness.pattern, deadline);
-      return said.kind === 'ready' ? untilAnswers(watched, readiness, deadline) : said;
+      if (readiness.pattern === undefined) return untilAnswers(watched, readiness, deadline);
+      // Whoever prints it has logged in itself a moment ago; only whose server that is has still to be seen.
+      const said = await untilLine(watched, readiness.pattern, deadline);
+      if (said.kind !== 'ready') return said;
+      return (await isStrangers(watched, requiredPort(watched))) ? { kind: 'portTaken' } : READY;
     }
     default:
       return untilAnswers(watched, readiness, deadline);
@@ -101,28 +107,31 @@ async function untilAnswers(watched: Watched, readiness: NetworkReadiness, deadl
   for (let pause = cadence.firstMs; ; pause = Math.min(cadence.longestMs, pause * GROWTH)) {
     const result = await checkPort(watched, readiness, port);
     throwIfAborted(signal);
-    if (await isTaken(watched, port, result)) return { kind: 'portTaken' };
-    if (result.ok) return READY;
+    const listener = await listenerOn(watched, port, result);
+    if (listener === 'stranger') return { kind: 'portTaken' };
+    if (result.ok) return { kind: 'ready', listens: listener === 'ours' };
     if (clock.now() >= deadline) return { kind: 'timeout', reason: await whyNotReady(watched, port, result) };
     await lines.nextOr(pause, signal, clock);
   }
 }
 
-/** Whether a stranger has the port: then whatever it answers is not our service's answer. */
-async function isTaken(watched: Watched, port: Port, result: CheckResult): Promise<boolean> {
+/** Who has the port. Where it is a stranger, whatever it answers is not our service's answer. */
+async function listenerOn(watched: Watched, port: Port, result: CheckResult): Promise<PortListener> {
   const { pid, lines, processes } = watched;
   const nobodyListens = !result.ok && result.failure === 'refused';
-  if (!nobodyListens) return isStrangers(watched, port);
+  if (!nobodyListens) return isInContainer(watched) ? 'unknown' : processes.listenerOn(pid, port);
   // Bound by a stranger that does not listen. Our service said so, and goes on without its port.
-  return lines.sawAddressInUse && !(await processes.listensOn(pid, port)) && !(await canBind(port));
+  const isBound = lines.sawAddressInUse && !(await processes.listensOn(pid, port)) && !(await canBind(port));
+  return isBound ? 'stranger' : 'unknown';
 }
 
 /** Whether who listens is none of the service's processes, although it has to be one. */
-export async function isStrangers({ spec, pid, processes }: Watched, port: Port): Promise<boolean> {
-  const { readiness } = spec;
-  if (readiness.kind === 'postgres' && readiness.listener === 'container') return false;
-  return processes.isStrangers(pid, port);
+export async function isStrangers(watched: Watched, port: Port): Promise<boolean> {
+  return !isInContainer(watched) && (await watched.processes.listenerOn(watched.pid, port)) === 'stranger';
 }
+
+const isInContainer = ({ spec: { readiness } }: Watched): boolean =>
+  readiness.kind === 'postgres' && readiness.listener === 'container';
 
 async function whyNotReady({ spec, pid, processes }: Watched, port: Port, last: FailedCheck): Promise<string> {
   const ports = await processes.listeningPorts(pid);

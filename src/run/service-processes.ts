@@ -27,6 +27,9 @@ export const HUNG_STEPS: readonly EndStep[] = [
   { signal: 'SIGKILL', waitMs: 5_000 },
 ];
 
+/** `unknown`: nobody, or one that cannot be seen, who is taken for ours. */
+export type PortListener = 'ours' | 'stranger' | 'unknown';
+
 export interface ServiceProcessesOptions {
   /** In the environment of all of these processes. */
   readonly marker: string;
@@ -62,13 +65,13 @@ export class ServiceProcesses {
     return (await this.listeningPorts(leader)).has(port);
   }
 
-  /** Whether somebody else listens on the port. Where the system does not tell, the listener is taken for ours. */
-  async isStrangers(leader: number, port: Port): Promise<boolean> {
-    if (await this.listensOn(leader, port)) return false;
+  /** Who listens on the port, as far as the system tells. */
+  async listenerOn(leader: number, port: Port): Promise<PortListener> {
+    if (await this.listensOn(leader, port)) return 'ours';
     const holder = (await holdersOf([port])).get(port);
-    if (!holder) return false;
+    if (!holder) return 'unknown';
     // It may have begun to listen between the two looks.
-    return holder.pid === undefined || !(await this.tree(leader)).has(holder.pid);
+    return holder.pid !== undefined && (await this.tree(leader)).has(holder.pid) ? 'ours' : 'stranger';
   }
 
   /** Ends the leader, its group and all that belongs to them, and waits for it. */
