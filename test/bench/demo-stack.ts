@@ -5,6 +5,7 @@ import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import getPort from 'get-port';
 import { nullLogger } from '../../src/base/logger.ts';
+import { PROXY_ID } from '../../src/model/front.ts';
 import type { Plan } from '../../src/model/plan.ts';
 import { type Port, toPort } from '../../src/model/port.ts';
 import { type Cluster, prepareCluster } from '../../src/postgres/cluster.ts';
@@ -17,6 +18,7 @@ import { loadPlan } from '../../src/session/load-plan.ts';
 import { postgresService } from '../../src/session/postgres-service.ts';
 import { type Launcher, Stack } from '../../src/session/stack.ts';
 import { repoRoot } from '../support/paths.ts';
+import type { HandDemo } from './by-hand.ts';
 import type { ProductionBuild } from './production-build.ts';
 import type { Scope } from './scope.ts';
 
@@ -46,6 +48,16 @@ export interface StateHome {
   /** Removed at the end as well. */
   readonly elsewhere: string[];
 }
+
+/** The same without the proxy in front, which nobody starts by hand. */
+export const withoutProxy = (demo: Demo): Demo => ({
+  ...demo,
+  plan: {
+    ...demo.plan,
+    proxy: { ...demo.plan.proxy, enabled: false },
+    services: demo.plan.services.filter(({ id }) => id !== PROXY_ID),
+  },
+});
 
 /** Where state goes while this bench runs, here and in the processes that it starts. */
 export async function ownStateHome(scope: Scope): Promise<StateHome> {
@@ -126,8 +138,13 @@ async function hasEnded(one: ProcessIdentity, withinMs: number): Promise<boolean
   return !(await isSame(one));
 }
 
-/** The cluster that the demo's stack has made at its first start. */
-export async function clusterOf(home: StateHome, demo: Demo): Promise<Cluster> {
+/** What somebody needs who starts the demo by hand, once its stack was started for the first time. */
+export async function handDemoOf(home: StateHome, demo: Demo): Promise<HandDemo> {
+  const { folder, postgresPort, plan } = demo;
+  return { folder, postgresPort, postgres: plan.postgres, cluster: await clusterOf(home, demo) };
+}
+
+async function clusterOf(home: StateHome, demo: Demo): Promise<Cluster> {
   const { engine: _engine, ...credentials } = demo.plan.postgres;
   const engines = await findEngines({ preference: 'auto', embeddedRoots: [repoRoot] });
   const dataRoot = join(stateHome(), 'postgres', String(demo.postgresPort));

@@ -6,6 +6,8 @@ export interface HostEnv {
   readonly HELIX_BENCH_RESULTS: string;
   /** A demo HELIX, for a window whose folder is empty. */
   readonly HELIX_BENCH_DEMO: string;
+  /** A file that holds, by the time it is needed, a `HandDemo` as JSON. */
+  readonly HELIX_BENCH_HAND?: string;
 }
 
 /** A file of this name in the window's folder: the program waits until the window has settled. */
@@ -34,5 +36,5 @@ export interface FoundTimes {
   readonly services: readonly { readonly id: string; readonly pid: number | null; readonly port: number | null }[];
 }
 
-/** The file beside the results with what is to be done meanwhile, a word a line: `start`, and `end` at last. */
+/** The file beside the results with what is to be done meanwhile, a word a line: `start` or `hand`, and `end` at last. */
 export const ordersFile = (results: string): string => `${results}.orders`;

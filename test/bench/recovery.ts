@@ -2,7 +2,8 @@ import type { ServiceSnapshot, StackSnapshot } from '../../src/model/service.ts'
 import type { Stack } from '../../src/session/stack.ts';
 import { type Bench, type BenchOptions, rotated, roundsOf } from './bench.ts';
 import { type ReadyTimes, startEachAlone } from './by-hand.ts';
-import { clusterOf, makeDemo, openDemoStack, ownStateHome } from './demo-stack.ts';
+import { spawningShell } from './spawning-shell.ts';
+import { handDemoOf, makeDemo, openDemoStack, ownStateHome } from './demo-stack.ts';
 import { median, ms, quantile, Samples, spread, table } from './figures.ts';
 import { productionBuild } from './production-build.ts';
 
@@ -39,10 +40,10 @@ async function measure(options: BenchOptions): Promise<string> {
   const demo = await makeDemo(scope, build);
   say('making the cluster');
   await scope.nested(async own => (await openDemoStack(own, demo, false)).start());
-  const cluster = await clusterOf(home, demo);
+  const hand = await handDemoOf(home, demo);
   const own = new Samples<number>();
   for (let round = 0; round < Math.max(3, Math.ceil(rounds / 2)); round++) {
-    const times = await startEachAlone(scope, demo, cluster);
+    const times = await scope.nested(nested => startEachAlone(spawningShell(nested), hand));
     for (const [id, tookMs] of Object.entries(times)) own.add(tookMs, id);
   }
   const stack = await openDemoStack(scope, demo, true);

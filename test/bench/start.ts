@@ -8,15 +8,25 @@ import { readManifest } from '../support/npm.ts';
 import { ensureVscode, startVscode } from '../support/vscode.ts';
 import { type Bench, type BenchOptions, rotated, roundsOf } from './bench.ts';
 import { type ReadyTimes, startByHand } from './by-hand.ts';
-import { clusterOf, type Demo, makeDemo, openDemoStack, ownStateHome, type StateHome } from './demo-stack.ts';
+import {
+  type Demo,
+  handDemoOf,
+  makeDemo,
+  openDemoStack,
+  ownStateHome,
+  type StateHome,
+  withoutProxy,
+} from './demo-stack.ts';
 import { median, ms, Samples, spread, table } from './figures.ts';
 import { type HostEnv, ordersFile } from './host-env.ts';
 import { type ProductionBuild, productionBuild } from './production-build.ts';
 import { endChild, type Scope } from './scope.ts';
+import { spawningShell } from './spawning-shell.ts';
 import { note, type ServiceTrace, type StartTrace } from './start-trace.ts';
 import { BenchWindow } from './window.ts';
 
 const BY_HAND = 'by hand';
+const STACK = '`Stack.start`';
 /** After it has opened a window works on for some seconds. */
 const SETTLE_MS = 8_000;
 const LOOK_MS = 100;
@@ -27,16 +37,20 @@ export const start: Bench = {
   method: `The demo HELIX (PostgreSQL, API, orchestrator, worker) on a warm cluster that was shut down in order, production build, services
 on the Node of this process; the window's on the one that VS Code runs on. By hand: PostgreSQL with the same data and
 arguments, and as soon as it takes a login (looked at every 10 ms) the other three at once with given ports, until the API's
-health is 200 and the two others have printed "polling". \`Stack.start\`: the call in a running process, as an editor makes it.
-Command line: the process \`helix-ports start\` from its start to the last "healthy" line. Window: the command
-"HELIX: Start with dynamic ports" in the extension host of a real VS Code, terminals and progress included, until all four
-are healthy (looked at every 5 ms). In turn, in an order that changes from round to round, the window open all the time,
-its Chromium on the same cores. Figures: ms, median (lowest–highest). Bar: at most 500 ms above by hand.`,
+health is 200 and the two others have printed "polling". \`Stack.start\`: the call in a running process, as an editor makes it,
+until these four are healthy; by default the proxy in front is a fifth, which nobody starts by hand. Command line: the
+process \`helix-ports start\` from its start to the last "healthy" line. Window: the command "HELIX: Start with dynamic ports"
+in the extension host of a real VS Code, terminals and progress included, until all are healthy (looked at every 5 ms); by
+hand in the same window: a new integrated terminal with the user's shell for each process, the lines typed into them. In
+turn, in an order that changes from round to round, the window open all the time, its Chromium on the same cores. Figures:
+ms, median (lowest–highest). Bar: at most 500 ms above by hand.`,
   run: measure,
 };
 
 interface Contender {
   readonly name: string;
+  /** What its figure is held against: the same by hand in the same surroundings. */
+  readonly against?: string;
   /** Starts everything, stops it again, and answers how long the start took, with its steps where they are known. */
   readonly run: () => Promise<number | StartTrace>;
 }
@@ -50,23 +64,22 @@ async function measure(options: BenchOptions): Promise<string> {
   const demo = await makeDemo(scope, build);
   say('making the cluster');
   await startInProcess(scope, demo);
-  const cluster = await clusterOf(home, demo);
+  const handDemo = await handDemoOf(home, demo);
   const hand: ReadyTimes[] = [];
-  const traces = new Samples<StartTrace>();
+  const byHand = async (): Promise<number> => {
+    const times = await scope.nested(own => startByHand(spawningShell(own), handDemo));
+    hand.push(times);
+    return lastOf(times);
+  };
   const contenders: Contender[] = [
-    {
-      name: BY_HAND,
-      run: async () => {
-        const times = await startByHand(scope, demo, cluster);
-        hand.push(times);
-        return Math.max(...Object.values(times));
-      },
-    },
-    { name: 'Stack.start', run: () => startInProcess(scope, demo) },
-    { name: 'command line', run: () => startFromCommandLine(scope, demo) },
-    await windowContender(scope, home, build, say),
+    { name: BY_HAND, run: byHand },
+    { name: `${STACK}, the four`, against: BY_HAND, run: () => startInProcess(scope, withoutProxy(demo)) },
+    { name: `${STACK}, with the proxy`, against: BY_HAND, run: () => startInProcess(scope, demo) },
+    { name: 'command line, with the proxy', against: BY_HAND, run: () => startFromCommandLine(scope, demo) },
+    ...(await windowContenders(scope, home, build, say)),
   ];
   const times = new Samples<number>();
+  const traces = new Samples<StartTrace>();
   for (let round = 0; round < rounds; round++) {
     for (const { name, run } of rotated(contenders, round)) {
       const result = await run();
@@ -76,18 +89,20 @@ async function measure(options: BenchOptions): Promise<string> {
       say(`round ${round + 1} of ${rounds}: ${name} ${ms(tookMs)} ms`);
     }
   }
-  const usual = median(times.get(BY_HAND));
-  const rows = contenders.map(({ name }) => {
-    const above = median(times.get(name)) - usual;
-    return [name, spread(times.get(name)), name === BY_HAND ? '' : `${above < 0 ? '−' : '+'}${ms(Math.abs(above))}`];
+  const rows = contenders.map(({ name, against }) => {
+    const above = against === undefined ? undefined : median(times.get(name)) - median(times.get(against));
+    const signed = above === undefined ? '' : `${above < 0 ? '−' : '+'}${ms(Math.abs(above))}`;
+    return [name, spread(times.get(name)), signed, against ?? ''];
   });
   const traced = contenders.map(({ name }) => name).filter(name => traces.get(name).length > 0);
   return [
-    table(['', 'ms to all healthy', 'above by hand'], rows),
+    table(['', 'ms to all healthy', 'above', 'what'], rows),
     'The steps, ms from the call (medians):',
     ...traced.map(name => phases(name, traces.get(name), hand)),
   ].join('\n\n');
 }
+
+const lastOf = (times: ReadyTimes): number => Math.max(...Object.values(times));
 
 function startInProcess(outer: Scope, demo: Demo): Promise<StartTrace> {
   return outer.nested(async scope => {
@@ -138,22 +153,24 @@ async function startFromCommandLine(outer: Scope, demo: Demo): Promise<number> {
   });
 }
 
-async function windowContender(
+async function windowContenders(
   scope: Scope,
   home: StateHome,
   build: ProductionBuild,
   say: (line: string) => void,
-): Promise<Contender> {
+): Promise<readonly Contender[]> {
   // A folder of its own: the window looks after what runs in its folder, whoever started it.
   const demo = await makeDemo(scope, build);
   const { publisher, name } = await readManifest(build.folder);
   const results = join(await scope.folder('start'), 'results');
   await writeFile(results, '');
   await writeFile(ordersFile(results), '');
+  const handFile = `${results}.hand`;
   const env: HostEnv = {
     HELIX_BENCH_EXTENSION: `${publisher}.${name}`,
     HELIX_BENCH_RESULTS: results,
     HELIX_BENCH_DEMO: demo.folder,
+    HELIX_BENCH_HAND: handFile,
   };
   const install = await ensureVscode('newest');
   const vscode = await startVscode(install, { testDriver: true, env: { ...env } });
@@ -170,18 +187,26 @@ async function windowContender(
   });
   scope.defer(() => window.close());
   let orders = 0;
-  const run = async (): Promise<StartTrace> => {
-    await appendFile(ordersFile(results), 'start\n');
+  const order = async <Answer>(word: 'start' | 'hand'): Promise<Answer> => {
+    await appendFile(ordersFile(results), `${word}\n`);
     orders++;
     for (;;) {
       window.assertWell();
       const lines = (await readFile(results, 'utf8')).split('\n');
-      if (lines.length > orders) return JSON.parse(lines[orders - 1]!) as StartTrace;
+      if (lines.length > orders) return JSON.parse(lines[orders - 1]!) as Answer;
       await sleep(LOOK_MS);
     }
   };
-  await run();
-  await clusterOf(home, demo);
+  await order('start');
+  await writeFile(handFile, JSON.stringify(await handDemoOf(home, demo)));
   await sleep(SETTLE_MS);
-  return { name: `window of VS Code ${install.product}`, run };
+  const byHand = `by hand, in the window's terminals`;
+  return [
+    { name: byHand, run: async () => lastOf(await order<ReadyTimes>('hand')) },
+    {
+      name: `window of VS Code ${install.product}, with the proxy`,
+      against: byHand,
+      run: () => order<StartTrace>('start'),
+    },
+  ];
 }

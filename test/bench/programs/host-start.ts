@@ -4,8 +4,10 @@ import * as vscode from 'vscode';
 import type { HelixApi } from '../../../src/editor/api.ts';
 import { COMMANDS } from '../../../src/editor/ids.ts';
 import type { ServiceSnapshot } from '../../../src/model/service.ts';
+import { type HandDemo, type ReadyTimes, startByHand } from '../by-hand.ts';
 import { type HostEnv, ordersFile } from '../host-env.ts';
 import { note, type StartTrace } from '../start-trace.ts';
+import { terminalShell } from './terminal-shell.ts';
 
 const LOOK_MS = 5;
 
@@ -21,9 +23,7 @@ export async function run(): Promise<void> {
   for (let done = 0; ; done++) {
     const order = await nextOrder(ordersFile(results), done);
     if (order === 'end') return;
-    const trace = await timedStart(api);
-    await vscode.commands.executeCommand(COMMANDS.stopAll);
-    await appendFile(results, `${JSON.stringify(trace)}\n`);
+    await appendFile(results, `${JSON.stringify(order === 'hand' ? await timesByHand() : await timedStart(api))}\n`);
   }
 }
 
@@ -41,7 +41,13 @@ async function timedStart(api: HelixApi): Promise<StartTrace> {
   if (states.length === 0 || states.some(state => state !== 'healthy')) {
     throw new Error(`After the start the services are ${states.join(', ')}.`);
   }
+  await vscode.commands.executeCommand(COMMANDS.stopAll);
   return trace;
+}
+
+async function timesByHand(): Promise<ReadyTimes> {
+  const demo = JSON.parse(await readFile(env.HELIX_BENCH_HAND!, 'utf8')) as HandDemo;
+  return startByHand(await terminalShell(), demo);
 }
 
 async function nextOrder(file: string, done: number): Promise<string> {
