@@ -13,7 +13,7 @@ export async function find({ words, out }: CliContext): Promise<number> {
   const lease = await allocateFromBand(band, {
     owner: { pid: process.pid, user: userName(), workspace: process.cwd(), service },
     // A range that the caller spelled out may be the very ports that bands leave alone.
-    ...(words.length >= 2 ? { reserved: [] } : {}),
+    ...(words.length >= 2 ? { reserved: [], toWiden: 'name a wider range' } : {}),
   });
   await lease.release();
   out(String(lease.port));
@@ -31,8 +31,11 @@ function readRange(words: readonly string[]): { band: Band; service: string } {
     }
     return { band: BANDS[service as keyof typeof BANDS], service };
   }
-  const [from, to] = [Number(first), Number(second)];
+  const [from, to] = [portOf(first), portOf(second)];
   if (!isPort(from) || !isPort(to)) throw new UsageError(`not a range of ports: ${first} ${second} (1 to 65535)`);
   if (from > to) throw new UsageError(`the range ${from}-${to} is empty: START is greater than END`);
   return { band: { from, to }, service: third ?? 'service' };
 }
+
+/** Digits alone: what else `Number` takes for one, nobody means. */
+const portOf = (word: string | undefined): number => (/^\d+$/.test(word ?? '') ? Number(word) : NaN);

@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process';
+import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline/promises';
 import { UserError } from '../base/errors.ts';
@@ -23,6 +24,9 @@ export interface OpenOptions {
 /** The stack of the folder that the command line names, connected to what runs. */
 export async function openStack(context: CliContext, options: OpenOptions): Promise<Stack> {
   const folder = context.options.folder ?? process.cwd();
+  if (!statSync(folder, { throwIfNoEntry: false })?.isDirectory()) {
+    throw new UserError(`${folder} is not a folder. Name the workspace's folder with --folder.`);
+  }
   const plan = await loadPlan(folder);
   if (!plan) {
     throw new UserError(

@@ -17,6 +17,8 @@ export interface AllocateOptions extends CandidateOptions {
   readonly goneWithinMs?: number;
   readonly signal?: AbortSignal;
   readonly clock?: Clock;
+  /** How the band is widened, where it is not a service's of the configuration. */
+  readonly toWiden?: string;
 }
 
 type FixedOptions = Pick<AllocateOptions, 'goneWithinMs' | 'signal' | 'clock'>;
@@ -117,10 +119,12 @@ async function exhausted(band: Band, options: AllocateOptions): Promise<UserErro
     .map(port => `${port}: ${uses.get(port)}`);
   const more = uses.size > named.length ? ` and ${uses.size - named.length} more` : '';
   const holders = named.length > 0 ? ` Held by ${named.join('; ')}${more}.` : '';
-  const service = options.owner.service;
+  const { service } = options.owner;
+  const wider = Math.min(65_535, band.to + 100);
+  const toWiden =
+    options.toWiden ??
+    `widen the band: "services": { "${service}": { "port": { "from": ${band.from}, "to": ${wider} } } } in helix.config.json`;
   return new UserError(
-    `No free port for ${service} in ${formatBand(band)} (${ports.length} tried).${holders} ` +
-      `Stop some of them, or widen the band: "services": { "${service}": { "port": { "from": ${band.from}, ` +
-      `"to": ${Math.min(65_535, band.to + 100)} } } } in helix.config.json.`,
+    `No free port for ${service} in ${formatBand(band)} (${ports.length} tried).${holders} Stop some of them, or ${toWiden}.`,
   );
 }

@@ -59,7 +59,11 @@ describe('helix-ports', function () {
     const server = createServer().listen(0, '127.0.0.1');
     await once(server, 'listening');
     const { port } = server.address() as { port: number };
-    await refuses(['find', String(port), String(port)], 1, new RegExp(`${port}.*pid ${process.pid}`, 's'));
+    await refuses(
+      ['find', String(port), String(port)],
+      1,
+      new RegExp(`${port}.*pid ${process.pid}.* name a wider range`, 's'),
+    );
     server.close();
   });
 
@@ -71,6 +75,7 @@ describe('helix-ports', function () {
       ['find', '8000'],
       ['find', '0', '70000'],
       ['find', '20', '10'],
+      ['find', '1e3', '2e3'],
       ['find', '1', '2', 'x', 'more'],
       ['find', '--json'],
       ['status', '--nonsense'],
@@ -79,6 +84,12 @@ describe('helix-ports', function () {
       ['history', '--json', '--csv'],
     ]) {
       await refuses(args, 2, hint);
+    }
+  });
+
+  it('says of a --folder that is none that it is none', async () => {
+    for (const place of [join(folder, 'helix.config.json'), join(folder, 'nowhere')]) {
+      await refuses(['status', '--folder', place], 1, /^helix-ports: .* is not a folder\. Name .* with --folder\.\n$/);
     }
   });
 
@@ -135,7 +146,6 @@ describe('helix-ports', function () {
     await refuses(['logs', 'api'], 1, /there is no log yet/);
     await refuses(['history', 'nobody'], 1, /no service "nobody"/);
     await refuses(['restart', 'nobody'], 1, /no service "nobody"; there are api/);
-    await refuses(['status', '--folder', join(folder, 'missing')], 1, /cannot be read/);
   });
 
   it('does not pass a full disk off as success', async function () {
