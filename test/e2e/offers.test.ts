@@ -7,7 +7,7 @@ import { execa } from 'execa';
 import getPort from 'get-port';
 import { waitFor } from '../support/wait.ts';
 import type { Workbench } from '../support/workbench.ts';
-import { envFile, isAlive, World } from './harness.ts';
+import { envFile, isAlive, World, writeText } from './harness.ts';
 
 const START = 'HELIX: Start with dynamic ports';
 const STOP = 'HELIX: Stop all';
@@ -162,4 +162,46 @@ describe('what HELIX offers in the editor, and does only when it is told to', ()
       await workbench.dispose();
     });
   });
+
+  describe('a proxy that is not where everybody looks for it', () => {
+    const SAID = /keeps the address http:\/\/127\.0\.0\.1:\d+/;
+
+    it('is told of once, with who has that port, and not again after a reload', async () => {
+      const { pid, port } = await stranger();
+      const folder = await world.fixture('shell');
+      await writeText(folder, 'helix.config.json', JSON.stringify(frontedConfig(port)));
+      const workbench = await world.open({ folder });
+      const startAndStop = async (): Promise<void> => {
+        await workbench.runCommand(START);
+        await waitFor('the proxy', async () => (await world.service(folder, 'proxy')).state === 'healthy');
+        await workbench.runCommand(STOP);
+        await waitFor('its end', async () => (await world.service(folder, 'proxy')).state === 'stopped');
+      };
+      await startAndStop();
+      const { message } = await workbench.notifications.waitFor(SAID);
+      assert.match(message, new RegExp(`${port} is taken by .*\\b${pid}\\b`));
+      await workbench.notifications.clear();
+      await startAndStop();
+      await workbench.reload();
+      await startAndStop();
+      const said = (await workbench.notifications.kept()).filter(one => SAID.test(one.message));
+      assert.deepEqual(said, []);
+      await workbench.dispose();
+    });
+  });
+});
+
+const frontedConfig = (port: number): object => ({
+  services: {
+    api: {
+      command: [
+        '${node}',
+        '-e',
+        'require("http").createServer((_, answer) => answer.end()).listen(process.env.PORT, "127.0.0.1")',
+      ],
+      env: { PORT: '${port}' },
+      port: { from: 21_300, to: 21_399 },
+    },
+  },
+  proxy: { port },
 });

@@ -123,12 +123,12 @@ describe('processes', () => {
       const { from: port } = await freeBand(1);
       // The first thread is gone before the others in every fourth end or so.
       for (let round = 0; round < 25; round++) {
-        const { identity, line } = await start(
+        const listener = await start(
           `require('node:net').createServer().listen(${port}, '127.0.0.1', () => console.log('listens'))`,
         );
-        assert.equal(await line(), 'listens');
-        process.kill(identity.pid, 'SIGINT');
-        while (await isSame(identity)) await new Promise(setImmediate);
+        assert.equal(await listener.line(), 'listens');
+        process.kill(listener.identity.pid, 'SIGINT');
+        while (await isSame(listener.identity)) await new Promise(setImmediate);
         assert.ok(await canBind(port), `round ${round}`);
       }
     });
