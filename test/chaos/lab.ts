@@ -30,6 +30,14 @@ export interface Finished {
 export const SERVICES = ['postgres', 'api', 'orchestrator', 'worker', 'proxy'] as const;
 export type Service = (typeof SERVICES)[number];
 
+/** Those with a band, which is as large as in the guide. */
+const BANDED = ['api', 'orchestrator', 'worker'] as const;
+const BAND_SIZE = 100;
+const BANDS_SIZE = BANDED.length * BAND_SIZE;
+/** Where no service of this machine's other users is likely, and the kernel takes no ports for connections. */
+const LOWEST_PORT = 15_000;
+const BLOCKS = 50;
+
 /** What a user has in `.env.local`; no event may cost a byte of it. */
 export const USER_LINES = '# mine, and to stay mine\nMY_OWN="kept"\n';
 
@@ -69,6 +77,8 @@ export class Lab {
     private readonly postgresPort: number,
     /** The proxy's first choice. Other stacks on this machine all want the usual one. */
     readonly proxyPort: number,
+    /** The first of the bands' ports. In the guide's bands somebody else may take a port while its service is stopped. */
+    private readonly firstPort: number,
     parent = root,
   ) {
     this.home = join(root, 'home');
@@ -83,7 +93,8 @@ export class Lab {
 
   static async make(): Promise<Lab> {
     const root = await mkdtemp(join(tmpdir(), 'helix-chaos-'));
-    const lab = new Lab(root, await getPort({ host: '127.0.0.1' }), await getPort({ host: '127.0.0.1' }));
+    const [postgres, proxy] = [await getPort({ host: '127.0.0.1' }), await getPort({ host: '127.0.0.1' })];
+    const lab = new Lab(root, postgres, proxy, LOWEST_PORT + BANDS_SIZE * Math.floor(Math.random() * BLOCKS));
     // As root PostgreSQL runs as another user, who has to get at its data.
     await chmod(root, 0o755);
     await mkdir(lab.home);
@@ -95,7 +106,7 @@ export class Lab {
 
   /** Another workspace of the same user: the same state folder, the same PostgreSQL port. */
   async neighbour(name: string): Promise<Lab> {
-    const lab = new Lab(this.root, this.postgresPort, this.proxyPort, join(this.root, name));
+    const lab = new Lab(this.root, this.postgresPort, this.proxyPort, this.firstPort, join(this.root, name));
     await lab.prepare();
     return lab;
   }
@@ -106,9 +117,19 @@ export class Lab {
     for (const [name, value] of Object.entries(variables)) await setDemoVariable(this.folder, name, String(value));
     const config = join(this.folder, 'helix.config.json');
     const text = await readFile(config, 'utf8');
-    const proxy = { enabled: true, port: this.proxyPort };
-    await writeFile(config, applyEdits(text, modify(text, ['proxy'], proxy, {})));
+    const bands = BANDED.map((id, index) => {
+      const from = this.firstPort + index * BAND_SIZE;
+      return [['services', id, 'port'], { from, to: from + BAND_SIZE - 1 }] as const;
+    });
+    const changes = [...bands, [['proxy'], { enabled: true, port: this.proxyPort }] as const];
+    const changed = changes.reduce((now, [path, value]) => applyEdits(now, modify(now, [...path], value, {})), text);
+    await writeFile(config, changed);
     await writeFile(this.envFile, USER_LINES);
+  }
+
+  /** Whether it lies in a band of this lab's; what our processes hold there are leases. */
+  isBandPort(port: number): boolean {
+    return port >= this.firstPort && port < this.firstPort + BANDS_SIZE;
   }
 
   /** The folder in which the stack keeps its state. */

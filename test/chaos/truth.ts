@@ -3,9 +3,6 @@ import { parse } from 'dotenv';
 import { type Lab, type Row, type Service, SERVICES, USER_LINES } from './lab.ts';
 import { below, type Process, socketInodes, sockets } from './proc.ts';
 
-/** The bands of the guide; what our processes hold in them are leases. */
-const isBandPort = (port: number): boolean => port >= 8000 && port < 8300;
-
 export interface Looks {
   /** `.env.local` cannot be written at the moment. */
   readonly withoutEnvFile?: boolean;
@@ -92,7 +89,7 @@ function socketViolations(lab: Lab, all: readonly Process[]): string[] {
     if (pid === undefined || lab.isClient(pid)) continue;
     const id = ports.get(port);
     if (protocol === 'tcp' && id === undefined) found.push(`pid ${pid} listens on ${port}, which is no service's`);
-    if (protocol === 'udp' && isBandPort(port) && (!id || supervisorOf(id) !== pid)) {
+    if (protocol === 'udp' && lab.isBandPort(port) && (!id || supervisorOf(id) !== pid)) {
       found.push(`pid ${pid} holds a lease of ${port} that no service has`);
     }
   }
