@@ -24,11 +24,12 @@ export const oneLine = (command: string): string => command.replace(/[\p{Cc}\p{C
 /** Output of `lsof -FpcLn`: a line of p, c and L for each process, and of n for each of its sockets. */
 export function parseLsof(output: string): (ToolRow & Listener)[] {
   const rows: (ToolRow & Listener)[] = [];
-  let process = { pid: 0, command: '', user: '' };
+  let process: { readonly pid: number; command: string; user: string } | undefined;
   for (const line of output.split('\n')) {
     const value = line.slice(1);
-    if (line.startsWith('p')) process = { pid: Number(value), command: '', user: '' };
-    else if (line.startsWith('c')) process.command = oneLine(value);
+    if (line.startsWith('p')) process = /^\d+$/.test(value) ? { pid: Number(value), command: '', user: '' } : undefined;
+    if (!process) continue;
+    if (line.startsWith('c')) process.command = oneLine(value);
     else if (line.startsWith('L')) process.user = value;
     const socket = line.startsWith('n')
       ? /^n\[?(?<address>[^\]]*?)\]?:(?<port>\d+)(?:->|$)/.exec(line)?.groups
