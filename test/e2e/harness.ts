@@ -1,4 +1,4 @@
-import { cp, mkdir, mkdtemp, readFile, realpath, rm, writeFile } from 'node:fs/promises';
+import { chmod, cp, mkdir, mkdtemp, readFile, realpath, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { execa } from 'execa';
@@ -47,6 +47,9 @@ export class World {
   ): Promise<World> {
     const root = await realpath(await mkdtemp(join(tmpdir(), 'helix-e2e-')));
     const install = await ensureVscode('newest');
+    // PostgreSQL does not run as root, and its other user has to get at its data.
+    await chmod(root, 0o755);
+    await mkdir(join(root, 'state'));
     const extensionsDir = join(root, 'extensions');
     await mkdir(extensionsDir);
     if (options.vsix) await installVsix(install, options.vsix, extensionsDir);

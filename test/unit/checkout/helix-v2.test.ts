@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { chmod, cp, mkdtemp, readFile, realpath, rm, writeFile } from 'node:fs/promises';
+import { chmod, cp, mkdir, mkdtemp, readFile, realpath, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { execa } from 'execa';
@@ -25,6 +25,7 @@ class Checkout {
     const root = await realpath(await mkdtemp(join(tmpdir(), 'helix-checkout-')));
     // PostgreSQL does not run as root, and its other user has to get at its data.
     await chmod(root, 0o755);
+    await mkdir(join(root, 'state'));
     const folder = join(root, 'helix');
     await cp(join(repoRoot, 'test/fixtures/helix-v2'), folder, { recursive: true });
     const values: Readonly<Record<string, string>> = { POSTGRES_PORT: String(await getPort()), ...env };
