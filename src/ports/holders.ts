@@ -64,6 +64,17 @@ export async function listenersOf(pids: ReadonlySet<number>): Promise<readonly L
   }
 }
 
+/**
+ * Whether anybody beside these processes listens on the port, at whatever address: an address that they leave free is
+ * somebody else's to take. Known on Linux only; elsewhere nobody is.
+ */
+export async function othersListenOn(port: number, pids: ReadonlySet<number>): Promise<boolean> {
+  if (process.platform !== 'linux') return false;
+  const rows = (await socketRows('tcp')).filter(row => row.port === port);
+  const ours = new Set([...pids].flatMap(socketInodes));
+  return rows.some(({ inode }) => !ours.has(inode));
+}
+
 /** `pid 4711 (node server.js) of alice`, with as much of it as is known. */
 export function describeHolder(holder: Holder): string {
   const who = holder.pid === undefined ? 'a process' : `pid ${holder.pid}`;

@@ -119,7 +119,12 @@ async function untilAnswers(watched: Watched, readiness: NetworkReadiness, deadl
 async function listenerOn(watched: Watched, port: Port, result: CheckResult): Promise<PortListener> {
   const { pid, lines, processes } = watched;
   const nobodyListens = !result.ok && result.failure === 'refused';
-  if (!nobodyListens) return isInContainer(watched) ? 'unknown' : processes.listenerOn(pid, port);
+  if (!nobodyListens) {
+    const listener = isInContainer(watched) ? 'unknown' : await processes.listenerOn(pid, port);
+    // Only where there is another port to go to, and only before anybody was told of this one.
+    const canMove = listener === 'ours' && watched.spec.port.kind === 'band';
+    return canMove && (await processes.shareWithStranger(pid, port)) ? 'stranger' : listener;
+  }
   // Bound by a stranger that does not listen. Our service said so, and goes on without its port.
   const isBound = lines.sawAddressInUse && !(await processes.listensOn(pid, port)) && !(await canBind(port));
   return isBound ? 'stranger' : 'unknown';

@@ -1,6 +1,6 @@
 import { type Clock, delay, systemClock } from '../base/async.ts';
 import type { Port } from '../model/port.ts';
-import { holdersOf, listenersOf } from '../ports/holders.ts';
+import { holdersOf, listenersOf, othersListenOn } from '../ports/holders.ts';
 import { canBind } from '../ports/probe.ts';
 import {
   descendants,
@@ -72,6 +72,14 @@ export class ServiceProcesses {
     if (!holder) return 'unknown';
     // It may have begun to listen between the two looks.
     return holder.pid !== undefined && (await this.tree(leader)).has(holder.pid) ? 'ours' : 'stranger';
+  }
+
+  /** Whether a stranger listens on the port beside them, at another address: `localhost` may then mean either. */
+  async shareWithStranger(leader: number, port: Port): Promise<boolean> {
+    // One of theirs may have begun to listen after they were listed.
+    return (
+      (await othersListenOn(port, await this.tree(leader))) && (await othersListenOn(port, await this.tree(leader)))
+    );
   }
 
   /** Ends the leader, its group and all that belongs to them, and waits for it. */

@@ -265,6 +265,14 @@ describe('supervisor', function () {
       await moves(script, port => cleanup.silentStranger(port));
     });
 
+    it('at an address that the service leaves free, which localhost may mean as well', async function () {
+      if (process.platform !== 'linux') return this.skip();
+      const probe = await cleanup.stranger(portsOf(bench.band)[0]!, '', '::1').catch(() => this.skip());
+      await close(probe);
+      const supervisor = await moves(AFTER_GO, port => cleanup.stranger(port, '', '::1'));
+      assert.match(supervisor.snapshot.note!, new RegExp(`taken by pid ${process.pid}`), 'it is told by whom');
+    });
+
     it('and does not come back to that port at once, though it is free again', async () => {
       const supervisor = await bench.supervisor();
       supervisor.start(bench.spec({ script: AFTER_GO }));
