@@ -6,6 +6,7 @@ import {
   readFileSync,
   rmdirSync,
   rmSync,
+  statSync,
   writeFileSync,
 } from 'node:fs';
 import { once } from 'node:events';
@@ -348,6 +349,15 @@ const DAMAGES = {
   },
 } as const;
 
+/** It may still be the folder that an earlier round has made of it: it is written again when something changes. */
+function damageFile(file: string, damage: keyof typeof DAMAGES): void {
+  if (statSync(file, { throwIfNoEntry: false })?.isDirectory()) {
+    rmSync(file, { recursive: true });
+    writeFileSync(file, '');
+  }
+  DAMAGES[damage](file);
+}
+
 const damageState: Draw = random => {
   const ids = random.some(SERVICES, 1);
   const damage = random.pick(Object.keys(DAMAGES) as (keyof typeof DAMAGES)[]);
@@ -358,7 +368,7 @@ const damageState: Draw = random => {
     mayMove: ids,
     run: async lab => {
       const supervisors = ids.flatMap(id => lab.supervisors(id));
-      for (const id of ids) DAMAGES[damage](join(lab.dir, `${id}.json`));
+      for (const id of ids) damageFile(join(lab.dir, `${id}.json`), damage);
       if (!kill) return now();
       await lab.kill(...supervisors);
       return allOk(Date.now(), await startAtOnce(lab, 1));
