@@ -1,4 +1,4 @@
-import { STATUS_CODES } from 'node:http';
+import { type ServerResponse, STATUS_CODES } from 'node:http';
 import type { Dispatcher } from 'undici';
 import { codeOf } from '../base/errors.ts';
 import { broken, Exchange } from './exchange.ts';
@@ -82,8 +82,7 @@ export class BodilessExchange extends Exchange implements Dispatcher.DispatchHan
     const { response } = this;
     const pairs = trailers?.length ? trailersOf(trailers.map(String)) : [];
     if (pairs.length) response.addTrailers(pairs);
-    // As a string it goes out in one piece with the head, which costs the system half of two.
-    if (this.first && this.first.length <= ONE_PIECE_MAX) response.end(this.first.toString('latin1'), 'latin1');
+    if (this.first && this.first.length <= ONE_PIECE_MAX) endInOnePiece(response, this.first.toString('latin1'));
     else response.end(this.first);
     this.first = undefined;
     this.completed();
@@ -129,4 +128,15 @@ function textsOf(raw: readonly Buffer[]): Fields {
   return texts;
 }
 
+/**
+ * As a string the body goes out in one piece with the head, which costs the system half of two. `end` would add an empty
+ * piece to it, unless all is written before.
+ */
+function endInOnePiece(response: ServerResponse, body: string): void {
+  if (response.chunkedEncoding) return void response.end(body, 'latin1');
+  response.write(body, 'latin1');
+  process.nextTick(end, response);
+}
+
+const end = (response: ServerResponse): void => void response.end();
 const flush = (exchange: BodilessExchange): void => exchange.flush();

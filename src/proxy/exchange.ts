@@ -2,10 +2,11 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { answerProblem } from './answer.ts';
 import type { Front } from './front.ts';
 import type { Waiting } from './hold-queue.ts';
+import type { InFlight } from './in-flight.ts';
 import type { Problem } from './pages.ts';
 import { brokenUpstream, noUpstream, tooManyHeld } from './problems.ts';
 import type { RequestHead } from './request-head.ts';
-import type { Failure, InFlight, PooledUpstream } from './upstream-pool.ts';
+import type { Failure, PooledUpstream } from './upstream-pool.ts';
 
 /** RFC 9110, 9.2.2: having asked twice is like having asked once. */
 const IDEMPOTENT = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE']);
@@ -23,6 +24,7 @@ const RETRY_DELAYS_MS = [0, 50, 250];
  * carried out is sent again only if it is idempotent and its body is still at hand.
  */
 export abstract class Exchange implements InFlight, Waiting {
+  place = -1;
   private upstream: PooledUpstream | undefined;
   private tried: Set<PooledUpstream> | undefined;
   private retries = 0;

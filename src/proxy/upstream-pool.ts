@@ -5,12 +5,7 @@ import { Emitter } from '../base/event.ts';
 import { CancelledError } from '../base/errors.ts';
 import { hostInUrl } from './addresses.ts';
 import type { ProxyLimits, Upstream } from './engine.ts';
-
-/** What the pool must be able to do with a request that an upstream is answering. */
-export interface InFlight {
-  /** Ends both sides at once. */
-  cut(reason: string): void;
-}
+import { type InFlight, InFlightList } from './in-flight.ts';
 
 /** How an attempt went wrong: no connection came about, or one did and then something else than an answer came. */
 export type Failure = 'unreachable' | 'broken';
@@ -23,7 +18,7 @@ export class PooledUpstream {
   readonly connections: Pool;
   readonly agent: Agent;
   /** Requests and streams that it is answering. */
-  readonly inFlight = new Set<InFlight>();
+  readonly inFlight = new InFlightList();
   draining = false;
   /** Cuts off what is left after the drain's limit. */
   drainTimer: TimerHandle;
@@ -256,5 +251,5 @@ const fewer = (one: PooledUpstream | undefined, other: PooledUpstream): PooledUp
   one && one.inFlight.size <= other.inFlight.size ? one : other;
 
 function cutAll(member: PooledUpstream, reason: string): void {
-  for (const request of [...member.inFlight]) request.cut(reason);
+  for (const request of member.inFlight.snapshot()) request.cut(reason);
 }

@@ -3,21 +3,25 @@ import { type Bench, type BenchOptions, rotated, roundsOf } from './bench.ts';
 import { median, ms, Samples, table } from './figures.ts';
 import { findNginx, nginxCommand } from './proxy-nginx.ts';
 import { CORES, cpuMicroseconds, nodeProgram, putLoad, residentBytes, start, startServer } from './proxy-processes.ts';
+import type { LoadFigures } from './programs/proxy-load.ts';
 import type { Scope } from './scope.ts';
 
 const SIZES = [200, 100_000];
 const CONNECTIONS = 32;
+const WARM_PROCESS = { warmMs: 1_500, limit: '200ms' };
+const SLICE = { warmMs: 300, limit: '1000ms' };
 const OURS = 'embedded';
 
 export const proxy: Bench = {
   name: 'proxy',
   title: 'Requests through a proxy',
-  method: `One backend on \`node:http\` that answers 200 B or 100 kB, one proxy in a process of its own before it, ${CONNECTIONS} kept
-connections of plain sockets that ask again as soon as they are answered. Where the system can pin processes the proxy has
-a core to itself, and backend and load share another. Rounds of 3 s after 1.5 s of warming up, in another order each
-round; a new proxy process each time. All proxies keep connections to the backend and set the X-Forwarded fields. CPU is
-the proxy's, user and system, warming up included; memory is its resident set at the end. Figures: medians. Bar: 0.65
-of nginx and 2 × httpxy at 200 B.`,
+  method: `One backend on \`node:http\` that answers 200 B or 100 kB, and before it one process per proxy, all open all the time, of
+which one at a time is asked, by ${CONNECTIONS} kept connections of plain sockets that ask again as soon as they are
+answered. Where the system can pin processes, the proxies have a core to themselves, and backend and load share another,
+which bounds what any proxy can reach. Slices of 1 s after 0.3 s of warming up, the proxies in turn and in another order
+each round: a shared machine's own speed changes from second to second. All proxies keep connections to the backend and
+set the X-Forwarded fields. CPU is the proxy's, user and system; memory is its resident set at the end. Figures: medians;
+ratios: of the two in the same round, median (lowest–highest). Bar: 0.65 of nginx and 2 × httpxy at 200 B.`,
   run: measure,
 };
 
@@ -30,7 +34,7 @@ const nodeProxy =
 
 async function measure(options: BenchOptions): Promise<string> {
   const { scope, say } = options;
-  const rounds = roundsOf(options, 5, 1);
+  const rounds = roundsOf(options, 15, 3);
   const nginx = await findNginx(scope);
   const contenders: [string, Open][] = [
     ['direct', (_scope, backend) => Promise.resolve({ child: undefined, port: backend })],
@@ -41,32 +45,31 @@ async function measure(options: BenchOptions): Promise<string> {
   if ('program' in nginx) contenders.push(['nginx', openNginx(nginx.program)]);
   const backend = await startServer(scope, CORES.others, nodeProgram('proxy-backend'));
   const figures = new Samples<number>();
-  for (let round = 0; round < rounds; round++) {
-    for (const size of SIZES) {
-      for (const [name, open] of rotated(contenders, round)) {
-        say(`round ${round + 1} of ${rounds}: ${name}, ${size} B`);
-        await scope.nested(async own => {
-          const { child, port } = await open(own, backend.port);
-          const warmMs = 1_500;
-          const load = await putLoad(own, {
-            port,
-            path: `/${size}`,
-            connections: CONNECTIONS,
-            warmMs,
-            limit: '3000ms',
-          });
-          const add = (value: number, what: string): void => figures.add(value, name, String(size), what);
-          const rate = (1000 * load.requests) / load.ms;
-          add(rate, 'rate');
-          add(load.p50, 'p50');
-          add(load.p99, 'p99');
-          add(load.errors, 'errors');
-          if (!child?.pid) return;
-          add((await cpuMicroseconds(child.pid)) / (rate * ((load.ms + warmMs) / 1000)), 'cpu');
-          add((await residentBytes(child.pid)) / 2 ** 20, 'memory');
-        });
+  for (const size of SIZES) {
+    await scope.nested(async own => {
+      const opened = new Map<string, Awaited<ReturnType<Open>>>();
+      for (const [name, open] of contenders) {
+        const one = await open(own, backend.port);
+        opened.set(name, one);
+        await load(own, one.port, size, WARM_PROCESS);
       }
-    }
+      for (let round = 0; round < rounds; round++) {
+        say(`${size} B: round ${round + 1} of ${rounds}`);
+        for (const [name, { child, port }] of rotated([...opened], round)) {
+          const add = (what: string, value: number): void => figures.add(value, name, String(size), what);
+          const before = child?.pid ? await cpuMicroseconds(child.pid) : NaN;
+          const { requests, ms: took, p50, p99, errors } = await load(own, port, size, SLICE);
+          const rate = (1000 * requests) / took;
+          add('rate', rate);
+          add('p50', p50);
+          add('p99', p99);
+          add('errors', errors);
+          if (!child?.pid) continue;
+          add('cpu', ((await cpuMicroseconds(child.pid)) - before) / (rate * ((took + SLICE.warmMs) / 1000)));
+          add('memory', (await residentBytes(child.pid)) / 2 ** 20);
+        }
+      }
+    });
   }
   const names = contenders.map(([name]) => name);
   return [
@@ -75,6 +78,13 @@ async function measure(options: BenchOptions): Promise<string> {
     verdict(figures, names),
   ].join('\n\n');
 }
+
+const load = (
+  scope: Scope,
+  port: number,
+  size: number,
+  times: { readonly warmMs: number; readonly limit: string },
+): Promise<LoadFigures> => putLoad(scope, { port, path: `/${size}`, connections: CONNECTIONS, ...times });
 
 const openNginx =
   (program: string): Open =>
@@ -103,9 +113,13 @@ function tableOf(figures: Samples<number>, names: readonly string[], size: strin
 }
 
 function verdict(figures: Samples<number>, names: readonly string[]): string {
-  const rate = (name: string): number => median(figures.get(name, '200', 'rate'));
+  const rates = (name: string): readonly number[] => figures.get(name, '200', 'rate');
   return names
     .filter(name => name !== OURS)
-    .map(name => `${OURS} / ${name} at 200 B: ${(rate(OURS) / rate(name)).toFixed(2)}`)
-    .join(' · ');
+    .map(name => {
+      const ratios = rates(OURS).map((rate, round) => rate / rates(name)[round]!);
+      const [lowest, highest] = [Math.min(...ratios), Math.max(...ratios)];
+      return `${OURS} / ${name} at 200 B: ${median(ratios).toFixed(2)} (${lowest.toFixed(2)}–${highest.toFixed(2)})`;
+    })
+    .join('\n\n');
 }
