@@ -14,9 +14,15 @@ export interface HostEnv {
 export const SETTLE_FIRST = 'settle-first';
 /** That long, in milliseconds. */
 export const SETTLE_MS = 4_000;
+/** A file of this name in the window's folder: the empty extension is activated before ours and not after it. */
+export const EMPTY_FIRST = 'empty-first';
+/** An extension whose `activate` does nothing. */
+export const EMPTY_EXTENSION = { publisher: 'helix-bench', name: 'empty' } as const;
 
 export interface ActivationTimes {
   readonly settled: boolean;
+  /** The same of an extension that does nothing: what VS Code itself takes in that window. */
+  readonly emptyMs: number;
   /** Until `activate()` has returned: what VS Code waits for. */
   readonly activeMs: number;
   /** Until the folders have been read and what runs in them was found. */
