@@ -45,7 +45,7 @@ async function engineOf(settings: ProxySettings, dir: string): Promise<ProxyEngi
     program: await findNginx(settings.nginxPath),
     dir,
     limits,
-    fallback: new EmbeddedEngine({ limits }),
+    fallback: new EmbeddedEngine({ limits, isBehindNginx: true }),
     descendants,
     say,
     onLost: reason => explain(new UserError(reason)),

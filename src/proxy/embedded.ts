@@ -24,6 +24,8 @@ import { UpstreamPool } from './upstream-pool.ts';
 export interface EmbeddedOptions {
   readonly limits?: Partial<ProxyLimits>;
   readonly clock?: Clock;
+  /** All that it is asked comes from nginx. */
+  readonly isBehindNginx?: boolean;
 }
 
 const NOTHING: ProxySnapshot = { workspace: '', upstreams: [], endpoints: [], origins: [] };
@@ -38,6 +40,7 @@ export class EmbeddedEngine implements ProxyEngine {
   private readonly metrics = new Metrics();
   private readonly sockets = new Set<Socket>();
   private readonly tunnels = new Set<Tunnel>();
+  private readonly isSecond: boolean;
   private server: Server | undefined;
   private listen: Listen = { host: '127.0.0.1', port: 0 };
   private snapshot = NOTHING;
@@ -47,6 +50,7 @@ export class EmbeddedEngine implements ProxyEngine {
   constructor(options: EmbeddedOptions = {}) {
     this.limits = { ...DEFAULT_LIMITS, ...options.limits };
     this.clock = options.clock ?? systemClock;
+    this.isSecond = options.isBehindNginx ?? false;
     this.held = new HoldQueue(this.limits, this.clock);
     this.pool = new UpstreamPool(this.limits, this.clock, {
       onAvailable: () => this.held.releaseAll(),
@@ -105,7 +109,8 @@ export class EmbeddedEngine implements ProxyEngine {
     const { limits, clock, pool, held, metrics, listen } = this;
     const hosts = new HostCheck(names);
     const cors = new Cors([...origins, ...hosts.origins(listen.port)]);
-    return { limits, clock, pool, held, metrics, cors, hosts, authority: `${hostInUrl(listen.host)}:${listen.port}` };
+    const authority = `${hostInUrl(listen.host)}:${listen.port}`;
+    return { limits, clock, pool, held, metrics, cors, hosts, authority, isSecond: this.isSecond };
   }
 
   private ownOf(): OwnAnswers {
@@ -148,7 +153,7 @@ export class EmbeddedEngine implements ProxyEngine {
     if (!target) return;
     const { front } = this;
     if (isOwnPath(target.path)) return this.own.handle(request, response, target.path);
-    const head = requestHead(request, target, front.authority);
+    const head = requestHead(request, target, front);
     const needsNode =
       !isIdempotent(head.method) || hasBody(request) || request.headers.expect !== undefined || takesTrailers(request);
     const exchange = needsNode
@@ -208,7 +213,7 @@ export class EmbeddedEngine implements ProxyEngine {
       this.metrics.refused('wrong_origin');
       return answerProblem(request, response, this.front.cors, wrongOrigin(origin));
     }
-    const tunnel = new Tunnel(this.front, request, response, requestHead(request, target, this.front.authority));
+    const tunnel = new Tunnel(this.front, request, response, requestHead(request, target, this.front));
     tunnel.listen(socket, head);
     this.tunnels.add(tunnel);
     socket.once('close', () => this.tunnels.delete(tunnel));

@@ -4,10 +4,11 @@ import type { ProxyLimits } from './engine.ts';
 import type { HoldQueue } from './hold-queue.ts';
 import type { HostCheck } from './host-check.ts';
 import type { Metrics } from './metrics.ts';
+import type { Hop } from './request-head.ts';
 import type { UpstreamPool } from './upstream-pool.ts';
 
 /** What the parts of the embedded engine share. Rules that a snapshot brings are replaced with it. */
-export interface Front {
+export interface Front extends Hop {
   readonly limits: ProxyLimits;
   readonly clock: Clock;
   readonly pool: UpstreamPool;
@@ -15,6 +16,4 @@ export interface Front {
   readonly metrics: Metrics;
   readonly cors: Cors;
   readonly hosts: HostCheck;
-  /** Where it listens, as Host of requests that bring none. */
-  readonly authority: string;
 }

@@ -70,11 +70,11 @@ http {
 
   # Uploads of any size, never written down; a slow client is ended.
   client_max_body_size 0;
-  client_header_timeout ${seconds(limits.headersTimeoutMs)};
-  client_body_timeout ${seconds(limits.bodyIdleMs)};
+  client_header_timeout ${milliseconds(limits.headersTimeoutMs)};
+  client_body_timeout ${milliseconds(limits.bodyIdleMs)};
   client_header_buffer_size 4k;
   large_client_header_buffers 4 ${Math.ceil(limits.maxHeaderBytes / 1024)}k;
-  keepalive_timeout ${seconds(limits.keepAliveMs)};
+  keepalive_timeout ${milliseconds(limits.keepAliveMs)};
   keepalive_requests 1000000;
   lingering_close on;
   underscores_in_headers on;
@@ -84,11 +84,13 @@ ${nginxMaps(snapshot.origins, listen)}
   proxy_buffering off;
   proxy_request_buffering off;
   proxy_max_temp_file_size 0;
-  proxy_connect_timeout ${seconds(limits.connectMs)};
-  proxy_send_timeout ${seconds(limits.bodyIdleMs)};
-  proxy_read_timeout ${seconds(limits.responseMs)};
+  proxy_connect_timeout ${milliseconds(limits.connectMs)};
+  proxy_send_timeout ${milliseconds(limits.bodyIdleMs)};
+  proxy_read_timeout ${milliseconds(limits.responseMs)};
   proxy_next_upstream error timeout;
   proxy_next_upstream_tries 3;
+  # One that took the request and has not answered for so long is not asked again, nor is another.
+  proxy_next_upstream_timeout ${milliseconds(limits.responseMs)};
   proxy_set_header Host $helix_authority;
   proxy_set_header Connection $helix_connection;
   proxy_set_header Upgrade $helix_upgrade;
@@ -121,7 +123,7 @@ ${HEAD_LIMIT}
     listen ${at};
     server_name ${[...new Set(names)].join(' ')};
     error_page 418 = @own;
-    error_page 421 = @tunnel;
+    error_page 421 = @stream;
     recursive_error_pages off;
 ${HEAD_LIMIT}
     if ($helix_version = '') { return 400; }
@@ -131,7 +133,7 @@ ${HEAD_LIMIT}
     location / {
       if ($helix_preflight) { return 418; }
       if ($helix_stranger) { return 418; }
-      if ($helix_upgrade) { return 421; }
+      if ($helix_stream) { return 421; }
       if ($helix_names) { return 418; }
       proxy_hide_header Access-Control-Allow-Origin;
       proxy_hide_header Access-Control-Allow-Credentials;
@@ -145,11 +147,12 @@ ${HEAD_LIMIT}
       proxy_pass ${api};
     }
     location @own { proxy_pass ${own}; }
-    # A tunnel may be silent for as long as it likes.
-    location @tunnel {
+    # Tunnels and streams of events may be silent for as long as they like, but their answers have to begin: nginx has one
+    # limit for both, the fallback has two.
+    location @stream {
       proxy_read_timeout 1d;
       proxy_send_timeout 1d;
-      proxy_pass ${api};
+      proxy_pass ${own};
     }
   }
 }
@@ -179,4 +182,4 @@ function address({ host, port }: { readonly host: string; readonly port: number 
 /** A client's connection and one to an upstream for each. */
 const connections = ({ maxConnections }: ProxyLimits): number => Math.min(65_536, maxConnections * 2);
 
-const seconds = (ms: number): string => `${Math.max(1, Math.ceil(ms / SECOND))}s`;
+const milliseconds = (ms: number): string => `${Math.max(1, Math.ceil(ms))}ms`;

@@ -21,20 +21,36 @@ export interface Target {
   readonly authority: string | undefined;
 }
 
-/** Fields of which a request may have one at most, or that only a proxy before us may set. */
-const REPLACED = new Set([
-  'host',
-  'expect',
-  'via',
-  'forwarded',
-  'x-forwarded-for',
-  'x-forwarded-proto',
-  'x-forwarded-host',
-  'x-forwarded-port',
-  // CGI programs take it for HTTP_PROXY (httpoxy).
-  'proxy',
-]);
-const REPLACED_LENGTHS = new Set([...REPLACED].map(name => name.length));
+/** Fields that say where a request has come through, and by what. */
+const FORWARDING = ['via', 'forwarded', 'x-forwarded-for', 'x-forwarded-proto', 'x-forwarded-host', 'x-forwarded-port'];
+/** Fields of which a request may have one at most. CGI programs take Proxy for HTTP_PROXY (httpoxy). */
+const SINGLE = ['host', 'expect', 'proxy'];
+
+/** How one kind of hop deals with the fields of its requests. */
+class HopFields {
+  private readonly replaced: ReadonlySet<string>;
+  private readonly lengths: ReadonlySet<number>;
+
+  constructor(replaced: readonly string[]) {
+    this.replaced = new Set(replaced);
+    this.lengths = new Set(replaced.map(name => name.length));
+  }
+
+  replaces(name: string): boolean {
+    return this.lengths.has(name.length) && this.replaced.has(name.toLowerCase());
+  }
+}
+
+const FIRST_HOP = new HopFields([...SINGLE, ...FORWARDING]);
+const SECOND_HOP = new HopFields(SINGLE);
+
+/** Where the head is sent from. */
+export interface Hop {
+  /** Host of requests that bring none. */
+  readonly authority: string;
+  /** What comes has been through nginx, which has said so: there is nothing to add for this hop. */
+  readonly isSecond: boolean;
+}
 
 /** The target in origin form. An absolute one outranks Host (RFC 9112, 3.2.2). */
 export function targetOf({ url = '/', headers }: IncomingMessage): Target | undefined {
@@ -46,20 +62,20 @@ export function targetOf({ url = '/', headers }: IncomingMessage): Target | unde
 }
 
 /** The head to send to the upstream: hop-by-hop fields out, what the next one must know of this hop in. */
-export function requestHead(request: IncomingMessage, target: Target, fallbackHost: string): RequestHead {
+export function requestHead(request: IncomingMessage, target: Target, { authority, isSecond }: Hop): RequestHead {
   const { rawHeaders, headers, socket } = request;
   const named = namedInConnection(headers.connection);
-  const fields: Fields = ['host', target.authority ?? fallbackHost];
+  const host = target.authority ?? authority;
+  const hop = isSecond ? SECOND_HOP : FIRST_HOP;
+  const fields: Fields = ['host', host];
   for (let i = 0; i < rawHeaders.length; i += 2) {
     const name = rawHeaders[i]!;
-    if (isHopByHop(name) || isReplaced(name) || named?.has(name.toLowerCase())) continue;
+    if (isHopByHop(name) || hop.replaces(name) || named?.has(name.toLowerCase())) continue;
     fields.push(name, rawHeaders[i + 1]!);
   }
-  addForwarding(fields, request, target.authority ?? fallbackHost, isLoopback(socket.remoteAddress), named);
+  if (!isSecond) addForwarding(fields, request, host, isLoopback(socket.remoteAddress), named);
   return { method: request.method ?? 'GET', path: target.path, fields };
 }
-
-const isReplaced = (name: string): boolean => REPLACED_LENGTHS.has(name.length) && REPLACED.has(name.toLowerCase());
 
 /**
  * X-Forwarded-For and Forwarded are appended to; the other X-Forwarded fields hold one value each, and what a proxy on

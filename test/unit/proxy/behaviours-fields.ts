@@ -40,6 +40,20 @@ const request: Behaviour[] = [
     'X-Forwarded-For: 10.1.1.1',
     'X-Forwarded-For: 10.2.2.2',
   ),
+  {
+    name: 'a request for a stream of events tells of this hop once',
+    run: async lab => {
+      const { request } = await pass(lab, get('/', 'Accept: text/event-stream', 'X-Forwarded-For: 10.1.1.1'));
+      return ['x-forwarded-for', 'x-forwarded-proto', 'forwarded', 'via', 'host'].map(name => field(request, name));
+    },
+    expect: [
+      '10.1.1.1, 127.0.0.1',
+      'http',
+      'for=127.0.0.1;host="localhost";proto=http',
+      '1.1 helix-ports',
+      'localhost',
+    ],
+  },
   forwarded('X-Forwarded-Proto is http', 'x-forwarded-proto', 'http'),
   forwarded(
     'X-Forwarded-Proto of a tunnel on this machine is kept',

@@ -54,7 +54,7 @@ export async function startNginx(
     program,
     dir,
     limits: { ...DEFAULT_LIMITS, ...limits },
-    fallback: new EmbeddedEngine({ limits }),
+    fallback: new EmbeddedEngine({ limits, isBehindNginx: true }),
     descendants,
     say: line => console.log(line),
     onLost: reason => console.error(reason),

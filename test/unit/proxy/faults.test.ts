@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { connect } from 'node:net';
 import type { ProxyLimits } from '../../../src/proxy/engine.ts';
 import { waitFor } from '../../support/wait.ts';
-import { type RunningEngine, snapshotOf, startEmbedded, upstreamAt } from './engines.ts';
+import { type EngineKind, ENGINES, type RunningEngine, snapshotOf, upstreamAt } from './engines.ts';
 import { ask, TestServer } from './servers.ts';
 import { get, head } from './behaviour.ts';
 import { RawUpstream, status, Wire } from './wire.ts';
@@ -12,15 +12,30 @@ const IDLE = 2_000;
 /** Sent through in the suite; the benchmark sends 1 GB. */
 const MEGABYTES = 64;
 
-describe('a proxy among clients and upstreams that misbehave', () => {
+for (const kind of ENGINES) {
+  describe(`the ${kind.kind} engine among clients and upstreams that misbehave`, () => misbehaviour(kind));
+}
+
+function misbehaviour({ kind, start }: EngineKind): void {
+  /** nginx closes the connections of clients that are too slow without a word. */
+  const tells408 = kind === 'embedded';
+  /** nginx counts connections to both sides together, and closes the oldest idle ones before it refuses new ones. */
+  const limitsClients = kind === 'embedded';
   const cleanUps: (() => Promise<unknown> | void)[] = [];
+  before(async function () {
+    const started = await start();
+    if (!('missing' in started)) return started.stop();
+    console.log(`skipped: ${started.missing}`);
+    this.skip();
+  });
   afterEach(async () => {
     for (const clean of cleanUps.splice(0).reverse()) await clean();
   });
 
   async function engine(limits: Partial<ProxyLimits> = {}): Promise<RunningEngine> {
-    const running = await startEmbedded(limits);
-    cleanUps.push(() => running.engine.stop());
+    const running = await start(limits);
+    if ('missing' in running) throw new Error(running.missing);
+    cleanUps.push(running.stop);
     return running;
   }
 
@@ -51,7 +66,7 @@ describe('a proxy among clients and upstreams that misbehave', () => {
     client.send('GET / HTTP/1.1\r\nHost: loc');
     const drip = setInterval(() => client.send('a'), 20);
     await client.closed().finally(() => clearInterval(drip));
-    assert.match(client.rest, /^HTTP\/1\.1 408 /);
+    assert.match(client.rest, tells408 ? /^HTTP\/1\.1 408 / : /^$/);
     await works(proxy);
   });
 
@@ -69,8 +84,7 @@ describe('a proxy among clients and upstreams that misbehave', () => {
     client.send(`${head(...POST, 'Content-Length: 10')}half`);
     const at = await upstream.accept();
     await at.until('half');
-    const reply = await client.message();
-    assert.equal(status(reply), 408);
+    if (tells408) assert.equal(status(await client.message()), 408);
     await client.closed();
     await at.closed();
     await works(proxy);
@@ -107,7 +121,7 @@ describe('a proxy among clients and upstreams that misbehave', () => {
     const proxy = await engine({ responseMs: 300 });
     const upstream = await raw(proxy);
     const client = await wire(proxy.port);
-    client.send(get());
+    client.send(get('/', 'Accept: text/event-stream'));
     const { wire: at } = await upstream.answer(head('HTTP/1.1 200 OK', 'Transfer-Encoding: chunked'));
     await client.head();
     // Another request runs into the limit meanwhile, so the time has passed for sure.
@@ -150,11 +164,12 @@ describe('a proxy among clients and upstreams that misbehave', () => {
     );
   });
 
-  it(`serves on among ${IDLE} idle connections, and no more than so many`, async () => {
+  it(`serves on among ${IDLE} idle connections${limitsClients ? ', and no more than so many' : ''}`, async () => {
     const proxy = await engine({ maxConnections: IDLE + 50, headersTimeoutMs: 120_000 });
     const idle: Wire[] = [];
     while (idle.length < IDLE) idle.push(...(await Promise.all(Array.from({ length: 100 }, () => wire(proxy.port)))));
     await works(proxy);
+    if (!limitsClients) return;
     const more = await Promise.all(Array.from({ length: 100 }, () => wire(proxy.port)));
     await waitFor('those above the limit to be dropped', () => more.filter(one => one.isOver).length >= 50);
     for (const one of more) one.close();
@@ -232,7 +247,7 @@ describe('a proxy among clients and upstreams that misbehave', () => {
     });
     await waitFor('its upstream to be left by all', () => connectionsOf(server).then(count => count === 0));
   }).timeout(60_000);
-});
+}
 
 /** Until a count that has begun to grow does not grow any more. */
 async function standsStill(count: () => number): Promise<void> {
