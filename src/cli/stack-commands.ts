@@ -19,6 +19,9 @@ import { statusLine } from './status-table.ts';
 
 const KEEPER_CLAIM = '.keeper';
 
+/** When the command was given. A process takes its time to get here, and not the same time as another. */
+const GIVEN_AT = performance.timeOrigin;
+
 /** In the foreground it keeps the stack until Ctrl-C; detached it leaves a keeper behind and returns. */
 export async function start(context: CliContext): Promise<number> {
   const stack = await openStack(context, { keep: true, launcher: backgroundLauncher });
@@ -28,7 +31,11 @@ export async function start(context: CliContext): Promise<number> {
     for (const service of snapshot.services) showOnceHealthy(context, service, shown);
   });
   for (const service of stack.snapshot.services) showOnceHealthy(context, service, shown);
-  const outcome = await stack.start({ signal: interrupted.signal, onProgress: progressTo(context) });
+  const outcome = await stack.start({
+    signal: interrupted.signal,
+    onProgress: progressTo(context),
+    askedAt: GIVEN_AT,
+  });
   const code = await conclude(context, stack, outcome);
   const advice = code === EXIT.ok ? await ignoreAdvice(stack.dir, stack.plan.publish.envFile) : undefined;
   if (advice) context.err(`${advice} Add it to .gitignore.`);
@@ -58,7 +65,7 @@ export async function keep(context: CliContext): Promise<number> {
 export async function stop(context: CliContext): Promise<number> {
   const stack = await openStack(context, { keep: false, launcher: backgroundLauncher });
   const [word] = context.words;
-  const outcome = await stack.stop(word === undefined ? undefined : [serviceOf(stack, word).id]);
+  const outcome = await stack.stop(word === undefined ? undefined : [serviceOf(stack, word).id], GIVEN_AT);
   for (const { id, reason } of outcome.left) context.err(`${id} was left running: ${reason}`);
   await publish(stack);
   stack.dispose();

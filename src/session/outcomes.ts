@@ -39,6 +39,8 @@ export interface StartOptions {
   readonly onProgress?: (progress: StartProgress) => void;
   /** Only these services and what they depend on. */
   readonly only?: readonly ServiceId[];
+  /** When it was asked for, in ms since the epoch; the time of the call by default. A stop that was asked for since wins. */
+  readonly askedAt?: number;
 }
 
 export interface ServiceFailure {

@@ -172,6 +172,7 @@ export class Stack implements Disposable {
     const operation = new AbortController();
     this.starts.add(operation);
     const signal = this.signalOf(operation.signal, options.signal);
+    const { askedAt = Date.now() } = options;
     try {
       // It may have been removed since; everything in it can be made anew.
       stackDir(this.plan.workspace);
@@ -184,7 +185,7 @@ export class Stack implements Disposable {
         if (!(await isDue()) || services.every(service => this.isUp(service.id))) {
           return { kind: 'alreadyRunning', snapshot: this.snapshot };
         }
-        return this.reporting(services, options, () => new StartRun(this.context, services, signal).run());
+        return this.reporting(services, options, () => new StartRun(this.context, services, askedAt, signal).run());
       });
     } catch (error) {
       if (isCancelled(error)) return { kind: 'cancelled' };
@@ -196,11 +197,11 @@ export class Stack implements Disposable {
 
   /**
    * Stops services, dependents first, and ends their supervisors. It outranks a start that is under way, here or
-   * in another process.
+   * in another process: every one that was asked for before `askedAt` (ms since the epoch).
    */
-  async stop(only?: readonly ServiceId[]): Promise<StopOutcome> {
+  async stop(only?: readonly ServiceId[], askedAt?: number): Promise<StopOutcome> {
     if (!only) for (const start of this.starts) start.abort();
-    await this.tokens.renew(only);
+    await this.tokens.renew(only, askedAt);
     const first = await stopPresent(this.context, only);
     // A start of other services may go on for long; it sees the token and leaves these alone.
     if (only) {

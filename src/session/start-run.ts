@@ -54,6 +54,7 @@ export class StartRun {
     private readonly context: StackContext,
     /** In dependency order. */
     private readonly services: readonly PlannedService[],
+    private readonly askedAt: number,
     signal: AbortSignal,
   ) {
     this.signal = AbortSignal.any([signal, this.halt.signal]);
@@ -64,6 +65,8 @@ export class StartRun {
   async run(): Promise<StartOutcome> {
     const { roster } = this.context;
     await this.readTokens();
+    await this.haltIfStopped();
+    throwIfAborted(this.signal);
     this.ranBefore = new Set(this.services.filter(service => this.isRunning(service.id)).map(service => service.id));
     // Other services going down is how a stop elsewhere shows first.
     const watches = [roster.onChange(() => void this.haltIfStopped()), roster.onLost(lost => this.onLost(lost))];
@@ -263,8 +266,8 @@ export class StartRun {
 
   private async readTokens(): Promise<void> {
     const { tokens } = this.context;
-    this.stopAllToken = await tokens.read();
-    for (const { id } of this.services) this.stopTokens.set(id, await tokens.read(id));
+    this.stopAllToken = await tokens.readAsOf(this.askedAt);
+    for (const { id } of this.services) this.stopTokens.set(id, await tokens.readAsOf(this.askedAt, id));
   }
 
   private async wasStopped(id: ServiceId): Promise<boolean> {

@@ -119,6 +119,24 @@ describe('stop tokens', () => {
     }
   });
 
+  it('tell a start that looks late of the stops since it was asked for, and of no earlier ones', async () => {
+    const tokens = new StopTokens(await cleanup.folder());
+    const now = Date.now();
+    const wasStopped = async (askedAt: number): Promise<boolean[]> => [
+      (await tokens.readAsOf(askedAt)) !== (await tokens.read()),
+      (await tokens.readAsOf(askedAt, API)) !== (await tokens.read(API)),
+    ];
+    assert.deepEqual(await wasStopped(now), [false, false]);
+    await tokens.renew([API], now - 100);
+    assert.deepEqual(await wasStopped(now - 200), [false, true]);
+    assert.deepEqual(await wasStopped(now - 50), [false, false]);
+    await tokens.renew(undefined, now - 80);
+    assert.deepEqual(await wasStopped(now - 90), [true, true]);
+    // Of a clock that was an hour ahead.
+    await tokens.renew(undefined, now + 3_600_000);
+    assert.deepEqual(await wasStopped(now), [false, false]);
+  });
+
   it('take back their place from whatever somebody has put there', async () => {
     const folder = await cleanup.folder();
     const tokens = new StopTokens(folder);

@@ -179,6 +179,16 @@ describe('stack', function () {
       await world.untilSupervisors(0);
     });
 
+    it('starts nothing when a stop was asked for since, although it only now gets to it', async () => {
+      world.service('api');
+      const askedAt = Date.now() - 1;
+      await world.stack().stop();
+      const outcome = await world.stack().start({ askedAt });
+      assert.equal(outcome.kind, 'cancelled');
+      await world.untilSupervisors(0);
+      assert.equal((await world.stack().start()).kind, 'started');
+    });
+
     it('tries again what had failed', async () => {
       const api = world.service('api', { changes: { readyTimeoutMs: 500 }, waits: true });
       const stack = world.stack();
