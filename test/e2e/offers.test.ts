@@ -7,7 +7,7 @@ import { execa } from 'execa';
 import getPort from 'get-port';
 import { waitFor } from '../support/wait.ts';
 import type { Workbench } from '../support/workbench.ts';
-import { envFile, isAlive, World, writeText } from './harness.ts';
+import { envFile, isAlive, workspaceSettings, World, writeText } from './harness.ts';
 
 const START = 'HELIX: Start with dynamic ports';
 const STOP = 'HELIX: Stop all';
@@ -171,16 +171,25 @@ describe('what HELIX offers in the editor, and does only when it is told to', ()
       const folder = await world.fixture('shell');
       await writeText(folder, 'helix.config.json', JSON.stringify(frontedConfig(port)));
       const workbench = await world.open({ folder });
+      const isPublished = async (): Promise<boolean> => 'helix.apiUrl' in (await workspaceSettings(folder));
+      const stop = async (): Promise<void> => {
+        await workbench.runCommand(STOP);
+        await waitFor('the end of all', async () => {
+          const [proxy, api] = await Promise.all(['proxy', 'api'].map(id => world.service(folder, id)));
+          return proxy!.state === 'stopped' && api!.state === 'stopped' && !(await isPublished());
+        });
+      };
+      // What there is to say is said after the settings are written, and only while the proxy is there.
       const startAndStop = async (): Promise<void> => {
         await workbench.runCommand(START);
-        await waitFor('the proxy', async () => (await world.service(folder, 'proxy')).state === 'healthy');
-        await workbench.runCommand(STOP);
-        await waitFor('its end', async () => (await world.service(folder, 'proxy')).state === 'stopped');
+        await waitFor('the address in the settings', isPublished);
+        await stop();
       };
-      await startAndStop();
+      await workbench.runCommand(START);
       const { message } = await workbench.notifications.waitFor(SAID);
       assert.match(message, new RegExp(`${port} is taken by .*\\b${pid}\\b`));
       await workbench.notifications.clear();
+      await stop();
       await startAndStop();
       await workbench.reload();
       await startAndStop();

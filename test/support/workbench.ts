@@ -34,6 +34,9 @@ export interface OpenedLink {
   readonly url: string;
 }
 
+/** So long a palette is looked at before it is opened anew; a loaded machine takes its time to fill it. */
+const PALETTE_MS = 8_000;
+
 /** The workbench of a running VS Code in a browser, as a user sees and handles it. */
 export class Workbench {
   /** All that are open, for the screenshot of a failure. Each test file is a bundle with its own copy of this class. */
@@ -94,8 +97,19 @@ export class Workbench {
 
   /** Runs a command through the palette, as `Category: Title`. */
   async runCommand(title: string): Promise<void> {
-    await this.openPalette(title);
-    await this.pickRow(title, `the command "${title}" in the palette`);
+    const what = `the command "${title}" in the palette`;
+    const seen = (): Promise<string[]> => this.quickPickLabels();
+    // Opened anew each time: a command that is enabled later does not come into a list that is shown already, and in a
+    // window that has just been opened other parts still take the focus, which closes it.
+    const index = await waitFor(
+      what,
+      async () => {
+        await this.openPalette(title, PALETTE_MS);
+        return waitFor(what, () => this.rowOf(title), { timeout: PALETTE_MS });
+      },
+      { seen },
+    );
+    await this.quickPickRows().nth(index.found).click();
   }
 
   /** The commands which the palette offers for a text; those that are disabled are not among them. */
@@ -106,11 +120,11 @@ export class Workbench {
     return titles.filter(title => title.includes(text));
   }
 
-  private async openPalette(text: string): Promise<void> {
+  private async openPalette(text: string, timeout = defaultTimeout): Promise<void> {
     await this.page.bringToFront();
     await this.page.keyboard.press('Escape');
     await this.page.keyboard.press('F1');
-    await this.quickInput().fill(`>${text}`);
+    await this.quickInput().fill(`>${text}`, { timeout });
   }
 
   /** Waits for a quick pick and chooses the entry with this label. */
@@ -128,15 +142,13 @@ export class Workbench {
   }
 
   private async pickRow(label: Matcher, what: string): Promise<void> {
-    const index = await waitFor(
-      what,
-      async () => {
-        const found = (await this.quickPickLabels()).findIndex(text => matches(label, text));
-        return found >= 0 && { found };
-      },
-      { seen: () => this.quickPickLabels() },
-    );
+    const index = await waitFor(what, () => this.rowOf(label), { seen: () => this.quickPickLabels() });
     await this.quickPickRows().nth(index.found).click();
+  }
+
+  private async rowOf(label: Matcher): Promise<{ found: number } | false> {
+    const found = (await this.quickPickLabels()).findIndex(text => matches(label, text));
+    return found >= 0 && { found };
   }
 
   private quickPickRows(): Locator {
