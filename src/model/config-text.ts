@@ -1,8 +1,9 @@
 import type { HelixConfig } from './config.ts';
+import { POSTGRES_PORT } from './defaults.ts';
 
 /** What a service's keys mean, for whoever reads the file for the first time. */
 const SERVICE_HINTS: Readonly<Record<string, string>> = {
-  type: 'A PostgreSQL: one that runs is reused, else one is started. Its port stays 5432.',
+  type: `A PostgreSQL: one that runs is reused, else one is started. Its port stays ${POSTGRES_PORT}.`,
   command: 'The program and its arguments, one by one; no shell sees them. ${port} is the port that is assigned.',
   cwd: 'The working directory, relative to this file.',
   port: 'A band {"from": …, "to": …}, one fixed port, or false for none.',

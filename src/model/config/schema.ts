@@ -1,5 +1,6 @@
 import * as z from 'zod/mini';
-import { IMAGE_PATTERN, POSTGRES_IMAGE } from '../defaults.ts';
+import { BANDS, IMAGE_PATTERN, POSTGRES_IMAGE, PROXY_PORT } from '../defaults.ts';
+import { formatBand } from '../port.ts';
 import { SERVICE_ID_PATTERN } from '../service.ts';
 import { described, globs, port, publishedName, text } from './schema-values.ts';
 import { serviceSchema } from './service-schema.ts';
@@ -20,7 +21,10 @@ export const publishSchema = z.strictObject({
 export const proxySchema = z.strictObject({
   enabled: described('Run a proxy, so that the API has one address whatever its port.', z.boolean()),
   engine: described('embedded (the default, nothing to install) or nginx.', z.enum(['embedded', 'nginx'])),
-  port: described('The address; 8080 without it, or one of 8300-8399 when that is taken.', port),
+  port: described(
+    `The address; ${PROXY_PORT} without it, or one of ${formatBand(BANDS.proxy)} when that is taken.`,
+    port,
+  ),
   strict: described('Fail rather than take another port.', z.boolean()),
   drainSeconds: described(
     'How long requests and streams of a process that is being replaced may go on; 30 without it.',

@@ -1,4 +1,6 @@
 import * as z from 'zod/mini';
+import { BANDS } from '../defaults.ts';
+import { formatBand } from '../port.ts';
 import { VARIABLES } from '../variables.ts';
 import {
   described,
@@ -65,7 +67,7 @@ export const serviceSchema = z.strictObject({
   cwd: described('Working directory, relative to this file.', text),
   env: described(`Environment variables. Values may hold ${VARIABLES}.`, z.record(variableName, variableValue)),
   port: described(
-    'A named band ("api" 8000-8099, "orchestrator" 8100-8199, "worker" 8200-8299), a band { "from": …, "to": … }, ' +
+    `A named band (${BAND_NAMES.map(name => `"${name}" ${formatBand(BANDS[name])}`).join(', ')}), a band { "from": …, "to": … }, ` +
       'one fixed port, or false for none. Without it: the band of its name, or none.',
     z.union([z.enum(BAND_NAMES), z.strictObject({ from: port, to: port }), port, z.literal(false)]),
   ),
