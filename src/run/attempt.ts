@@ -9,7 +9,7 @@ import { canBind } from '../ports/probe.ts';
 import { type Child, type ChildEnd, startChild } from './child.ts';
 import { LineWatch } from './line-watch.ts';
 import { untilUnfit } from './liveness.ts';
-import type { OutputLog } from './output.ts';
+import type { OutputLog, ProcessOutput } from './output.ts';
 import { identify, type ProcessIdentity } from './processes.ts';
 import { type HealthCadence, untilReady, type Watched } from './readiness.ts';
 import { GENERATION_MARKER, RUN_MARKER } from './record.ts';
@@ -58,15 +58,34 @@ export interface AttemptResult {
   readonly healthyForMs: number;
 }
 
+/** So many lines tell the cause of nearly all failures. */
+export const LAST_LINES = 20;
+
 /** One process of a service, from its start to its grave. Whatever happens, none of its processes is left behind. */
 export class Attempt {
   private readonly lines = new LineWatch();
+  private readonly output: ProcessOutput;
   private healthySince: number | undefined;
   private watchedUntil = 0;
 
-  constructor(private readonly options: AttemptOptions) {}
+  constructor(private readonly options: AttemptOptions) {
+    this.output = options.output.ofProcess();
+  }
+
+  /** What the process wrote last, for whoever has to say why it failed. */
+  get lastLines(): readonly string[] {
+    return this.output.last(LAST_LINES);
+  }
 
   async run(signal: AbortSignal): Promise<AttemptResult> {
+    try {
+      return await this.runProcess(signal);
+    } finally {
+      this.output.end();
+    }
+  }
+
+  private async runProcess(signal: AbortSignal): Promise<AttemptResult> {
     const child = await this.spawn();
     const { pid } = child;
     if (pid === undefined) return { end: await notStarted(child), healthyForMs: 0 };
@@ -88,7 +107,7 @@ export class Attempt {
   }
 
   private spawn(): Promise<Child> {
-    const { spec, port, environment, marker, generation, output, onOutput } = this.options;
+    const { spec, port, environment, marker, generation, onOutput } = this.options;
     const fill = (template: string): string =>
       substitute(template, { node: process.execPath, ...(port === undefined ? {} : { port }) });
     const command = spec.command!.map(fill);
@@ -108,7 +127,7 @@ export class Attempt {
       tty: spec.tty,
       onOutput: (chunk, stream) => {
         onOutput(chunk);
-        this.lines.push(output.append(chunk, stream));
+        this.lines.push(this.output.append(chunk, stream));
       },
     });
   }

@@ -28,6 +28,7 @@ export class Generation {
   isEnding = false;
   facts: GenerationFacts = {};
   private readonly over = new AbortController();
+  private attempt: Attempt | undefined;
   private running: Promise<AttemptResult> | undefined;
   private leave: () => void = () => undefined;
   /** Another one has taken its place. */
@@ -49,12 +50,18 @@ export class Generation {
       clock: options.clock,
     });
     const attempt = new Attempt({ ...options, port: lease?.port, generation, processes, events });
+    this.attempt = attempt;
     this.running = attempt.run(AbortSignal.any([signal, this.over.signal])).finally(() => (this.child = undefined));
     return this.running;
   }
 
   get ended(): Promise<AttemptResult | undefined> {
     return this.running ?? Promise.resolve(undefined);
+  }
+
+  /** What its process wrote last. */
+  get lastLines(): readonly string[] {
+    return this.attempt?.lastLines ?? [];
   }
 
   replace(): void {

@@ -8,8 +8,8 @@ export type OutputStream = 'stdout' | 'stderr';
 
 /** A service's output so far: the last lines in memory, everything in a file that is turned over when it grows. */
 export class OutputLog {
-  private readonly lines: string[] = [];
-  private readonly splitters = { stdout: new LineSplitter(), stderr: new LineSplitter() };
+  private readonly recent: RecentLines;
+  private readonly writing = new Set<ProcessOutput>();
   private readonly file: RotatingFile;
   private readonly completed = new Emitter<readonly string[]>();
 
@@ -21,26 +21,98 @@ export class OutputLog {
     private readonly keep = 200,
   ) {
     this.file = new RotatingFile(path);
+    this.recent = new RecentLines(keep);
   }
 
-  /** Takes raw output and answers the lines that it completed, without colours. */
-  append(chunk: Buffer, stream: OutputStream = 'stdout'): string[] {
-    this.file.write(chunk);
-    const complete = this.splitters[stream].push(chunk);
-    this.lines.push(...complete);
-    if (this.lines.length > this.keep) this.lines.splice(0, this.lines.length - this.keep);
-    if (complete.length > 0) this.completed.fire(complete);
-    return complete;
+  /** For what one more process writes; several may do so at a time. */
+  ofProcess(): ProcessOutput {
+    const output = new ProcessOutput(this.keep, {
+      onChunk: chunk => this.file.write(chunk),
+      onLines: lines => {
+        this.recent.push(lines);
+        this.completed.fire(lines);
+      },
+      onEnd: () => this.writing.delete(output),
+    });
+    this.writing.add(output);
+    return output;
   }
 
   /** The last `count` lines that are not empty, unfinished ones included. */
   last(count: number): string[] {
-    const { stdout, stderr } = this.splitters;
-    return [...this.lines, stdout.rest, stderr.rest].filter(line => line.trim()).slice(-count);
+    return this.recent.last(
+      count,
+      [...this.writing].flatMap(one => one.unfinished),
+    );
   }
 
   dispose(): void {
     this.file.dispose();
+  }
+}
+
+interface ProcessOutputEvents {
+  onChunk(chunk: Buffer): void;
+  onLines(lines: readonly string[]): void;
+  onEnd(): void;
+}
+
+/** What one process of a service writes, apart from what is written by one that runs beside it. */
+export class ProcessOutput {
+  private readonly recent: RecentLines;
+  private readonly splitters = { stdout: new LineSplitter(), stderr: new LineSplitter() };
+
+  constructor(
+    keep: number,
+    private readonly events: ProcessOutputEvents,
+  ) {
+    this.recent = new RecentLines(keep);
+  }
+
+  /** Takes raw output and answers the lines that it completed, without colours. */
+  append(chunk: Buffer, stream: OutputStream = 'stdout'): string[] {
+    this.events.onChunk(chunk);
+    const complete = this.splitters[stream].push(chunk);
+    this.take(complete);
+    return complete;
+  }
+
+  /** Lines that were begun. */
+  get unfinished(): string[] {
+    return [this.splitters.stdout.rest, this.splitters.stderr.rest];
+  }
+
+  /** The last `count` lines that are not empty, unfinished ones included. */
+  last(count: number): string[] {
+    return this.recent.last(count, this.unfinished);
+  }
+
+  /** The process is gone: what it had begun to write is a line as it is. */
+  end(): void {
+    this.take(Object.values(this.splitters).flatMap(one => one.finish()));
+    this.events.onEnd();
+  }
+
+  private take(lines: readonly string[]): void {
+    if (lines.length === 0) return;
+    this.recent.push(lines);
+    this.events.onLines(lines);
+  }
+}
+
+class RecentLines {
+  private readonly lines: string[] = [];
+
+  constructor(private readonly keep: number) {}
+
+  push(lines: readonly string[]): void {
+    this.lines.push(...lines);
+    if (this.lines.length > this.keep) this.lines.splice(0, this.lines.length - this.keep);
+  }
+
+  /** The last `count` that are not empty, of these and what follows them. */
+  last(count: number, following: readonly string[]): string[] {
+    return [...this.lines, ...following].filter(line => line.trim()).slice(-count);
   }
 }
 
@@ -61,6 +133,13 @@ class LineSplitter {
 
   get rest(): string {
     return plain(this.partial);
+  }
+
+  /** What was begun and will not be finished. */
+  finish(): string[] {
+    const { rest } = this;
+    this.partial = '';
+    return rest ? [rest] : [];
   }
 }
 

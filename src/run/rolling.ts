@@ -42,7 +42,6 @@ export interface RollHost {
   switchTo(next: Generation): Promise<Generation>;
   /** The one beside has ended. */
   settle(): Promise<void>;
-  lastLines(): readonly string[];
 }
 
 export interface Begun {
@@ -68,13 +67,13 @@ export async function succeed(
       await begun.generation.end();
       await host.settle();
       if (signal.aborted || end?.kind === 'interrupted') return { kind: 'superseded' };
-      if (end?.kind !== 'portTaken') return failed(host, reasonOf(end!));
+      if (end?.kind !== 'portTaken') return failed(reasonOf(end!), begun.generation);
       race = race.lost(begun.generation.lease!.port, host.clock.now());
-      if (race.isOver) return failed(host, race.message(spec.id));
+      if (race.isOver) return failed(race.message(spec.id), begun.generation);
     } catch (error) {
       await host.settle();
       if (isCancelled(error) || signal.aborted) return { kind: 'superseded' };
-      if (error instanceof UserError) return failed(host, error.message);
+      if (error instanceof UserError) return failed(error.message);
       throw error;
     }
   }
@@ -105,8 +104,9 @@ export async function untilDrained(host: RollHost, old: Generation, signal: Abor
   clock.clearTimeout(limit);
 }
 
-function failed(host: RollHost, message: string): RollOutcome & { kind: 'failed' } {
-  return { kind: 'failed', problem: { message, lastLines: host.lastLines() } };
+/** The one before writes to the same log, so the lines are the new process's own. */
+function failed(message: string, next?: Generation): RollOutcome & { kind: 'failed' } {
+  return { kind: 'failed', problem: { message, lastLines: next?.lastLines ?? [] } };
 }
 
 function reasonOf(end: AttemptEnd): string {

@@ -15,7 +15,7 @@ import {
 } from '../model/service.ts';
 import { allocate, describeUse } from '../ports/allocate.ts';
 import type { Lease } from '../ports/lease.ts';
-import type { AttemptEnd, AttemptEvents, AttemptResult } from './attempt.ts';
+import { type AttemptEnd, type AttemptEvents, type AttemptResult, LAST_LINES } from './attempt.ts';
 import { BindRace } from './bind-race.ts';
 import { HealthLog } from './health-log.ts';
 import { watchExternal } from './external.ts';
@@ -59,7 +59,6 @@ type Passing = 'pid' | 'startedAt' | 'url' | 'note' | 'port' | 'readyPort' | 'dr
 /** An end that the restart policy decides about. */
 type Ending = Exclude<AttemptEnd, { kind: 'interrupted' | 'impossible' }>;
 
-const LAST_LINES = 20;
 /** For what killed processes left on a fixed port: PostgreSQL writes its shared buffers out before it goes. */
 const PREDECESSOR_GONE_MS = 10_000;
 
@@ -242,7 +241,6 @@ export class Supervisor {
         this.update({}, ['draining']);
         await this.record();
       },
-      lastLines: () => options.output.last(LAST_LINES),
     };
   }
 

@@ -17,7 +17,7 @@ import { join, resolve } from 'node:path';
 import { UserError } from '../../../src/base/errors.ts';
 import { toPort } from '../../../src/model/port.ts';
 import { toServiceId } from '../../../src/model/service.ts';
-import { OutputLog } from '../../../src/run/output.ts';
+import { OutputLog, type ProcessOutput } from '../../../src/run/output.ts';
 import { readRecord, recordedServices, runMarker, type ServiceRecord, writeRecord } from '../../../src/run/record.ts';
 import { realWorkspace, stackDir, stackKey, stateHome } from '../../../src/run/runtime-dir.ts';
 import { Cleanup } from './harness.ts';
@@ -41,7 +41,7 @@ describe('files', () => {
       return output;
     }
 
-    const appendAll = (output: OutputLog, chunks: readonly (string | Buffer)[]): string[] =>
+    const appendAll = (output: ProcessOutput, chunks: readonly (string | Buffer)[]): string[] =>
       chunks.flatMap(chunk => output.append(Buffer.from(chunk)));
 
     const cases: [what: string, chunks: (string | Buffer)[], lines: string[]][] = [
@@ -54,11 +54,11 @@ describe('files', () => {
       ['a line that was written over', ['10 %\r50 %\r100 %\n'], ['100 %']],
     ];
     for (const [what, chunks, lines] of cases) {
-      it(`reads ${what}`, () => assert.deepEqual(appendAll(log(), chunks), lines));
+      it(`reads ${what}`, () => assert.deepEqual(appendAll(log().ofProcess(), chunks), lines));
     }
 
     it('keeps the two streams apart', () => {
-      const output = log();
+      const output = log().ofProcess();
       output.append(Buffer.from('out'), 'stdout');
       output.append(Buffer.from('err'), 'stderr');
       assert.deepEqual(output.append(Buffer.from('er\n'), 'stderr'), ['errer']);
@@ -67,20 +67,45 @@ describe('files', () => {
 
     it('has the last lines that say something, unfinished ones too', () => {
       const output = log();
-      appendAll(output, ['1\n2\n3\n4\n5\n6\n   \n', 'unfinished\x1b[0m']);
+      appendAll(output.ofProcess(), ['1\n2\n3\n4\n5\n6\n   \n', 'unfinished\x1b[0m']);
       assert.deepEqual(output.last(3), ['5', '6', 'unfinished']);
       assert.deepEqual(output.last(100), ['3', '4', '5', '6', 'unfinished'], 'no more than it keeps');
     });
 
-    it('does not grow with a line that never ends', () => {
+    it('keeps the processes apart that write at the same time', () => {
       const output = log();
+      const [old, next] = [output.ofProcess(), output.ofProcess()];
+      old.append(Buffer.from('old is at '));
+      next.append(Buffer.from('next: no module\nnext en'));
+      old.append(Buffer.from('work\n'));
+      next.end();
+      assert.deepEqual(next.last(9), ['next: no module', 'next en']);
+      assert.deepEqual(old.last(9), ['old is at work']);
+      assert.deepEqual(output.last(9), ['next: no module', 'old is at work', 'next en'], 'the log has all of them');
+    });
+
+    it('makes a line of what a process that is gone had begun, and does not add the next one to it', () => {
+      const output = log();
+      const told: string[] = [];
+      output.onLines(lines => told.push(...lines));
+      const first = output.ofProcess();
+      first.append(Buffer.from('cut o'));
+      first.end();
+      first.end();
+      output.ofProcess().append(Buffer.from('again\n'));
+      assert.deepEqual(told, ['cut o', 'again']);
+      assert.deepEqual(output.last(9), ['cut o', 'again']);
+    });
+
+    it('does not grow with a line that never ends', () => {
+      const output = log().ofProcess();
       for (let count = 0; count < 4; count++) output.append(Buffer.alloc(64 * 1024, 'x'));
       assert.equal(output.append(Buffer.from('\n'))[0]!.length, 64 * 1024);
     });
 
     it('writes everything to its file, byte by byte, for its user alone, after what was there', async () => {
-      log().append(Buffer.from('\x1b[32mfirst\n'));
-      log().append(Buffer.from('second'));
+      log().ofProcess().append(Buffer.from('\x1b[32mfirst\n'));
+      log().ofProcess().append(Buffer.from('second'));
       const file = join(dir, 'deep', 'api.log');
       assert.equal(await readFile(file, 'utf8'), '\x1b[32mfirst\nsecond');
       assert.equal((await stat(file)).mode & 0o777, 0o600);
@@ -89,10 +114,10 @@ describe('files', () => {
     it('turns a file over that has grown large', async () => {
       const file = join(dir, 'deep', 'api.log');
       const output = log();
-      output.append(Buffer.from('old'));
+      output.ofProcess().append(Buffer.from('old'));
       output.dispose();
       await truncate(file, 5 << 20);
-      const next = log();
+      const next = log().ofProcess();
       next.append(Buffer.from('large by now'));
       next.append(Buffer.from('new'));
       assert.equal(await readFile(file, 'utf8'), 'new');
@@ -101,7 +126,7 @@ describe('files', () => {
 
     it('loses no lines where the file cannot be written', async () => {
       await mkdir(join(dir, 'deep', 'api.log'), { recursive: true });
-      assert.deepEqual(log().append(Buffer.from('a\n')), ['a']);
+      assert.deepEqual(log().ofProcess().append(Buffer.from('a\n')), ['a']);
     });
   });
 

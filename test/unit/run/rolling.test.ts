@@ -8,7 +8,7 @@ import type { Supervisor } from '../../../src/run/supervisor.ts';
 import { waitFor } from '../../support/wait.ts';
 import { alive, Bench, Cleanup, portsOf, SERVICES, untilGone } from './harness.ts';
 
-/** Healthy at once the first time; the ones that come after wait for the file `go`, and fail if `bad` is there. */
+/** Healthy at once and talkative the first time; the ones that come after wait for the file `go`, and fail if `bad` is there. */
 const NEXT_WAITS = `
   const fs = require('node:fs');
   const { DIR } = process.env;
@@ -16,6 +16,7 @@ const NEXT_WAITS = `
   const listen = () => { ${SERVICES.http} };
   if (!fs.existsSync(DIR + '/first')) {
     fs.writeFileSync(DIR + '/first', '');
+    setInterval(() => console.log('the first one talks'), 2);
     listen();
   } else {
     const look = () => {
@@ -132,7 +133,11 @@ describe('rolling restart', function () {
     const outcome = await supervisor.roll();
     assert.equal(outcome.kind, 'failed');
     assert.match(outcome.problem.message, /exited with code 3/);
-    assert.ok(outcome.problem.lastLines.includes('bad configuration'));
+    assert.deepEqual(
+      outcome.problem.lastLines,
+      ['bad configuration'],
+      'its own words, not those of the one that goes on',
+    );
     const { note, ...after } = supervisor.snapshot;
     assert.deepEqual(after, before);
     assert.match(note ?? '', /rolling restart failed.*exited with code 3/);
