@@ -20,7 +20,8 @@ export class BodyExchange extends Exchange {
   private attempt: ClientRequest | undefined;
   private isPumping = false;
   private hasContinued = false;
-  private isBodyComplete = false;
+  /** From the start where there is none, on a Node whose server says so then. */
+  private isBodyComplete = this.request.readableEnded;
   /** What was read of the body so far; undefined once it is more than is kept. */
   private kept: Buffer[] | undefined = [];
   private keptBytes = 0;

@@ -1,4 +1,4 @@
-import { createServer, type IncomingMessage, type Server, ServerResponse } from 'node:http';
+import { createServer, type IncomingMessage, type Server, type ServerOptions, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { type Clock, systemClock } from '../base/async.ts';
@@ -26,6 +26,12 @@ export interface EmbeddedOptions {
   readonly clock?: Clock;
   /** All that it is asked comes from nginx. */
   readonly isBehindNginx?: boolean;
+}
+
+/** Options that the oldest Node we run on does not know, and passes over. */
+interface NewerServerOptions {
+  /** From Node 24.12 on: a request without a body has ended from the start, which saves a tenth of the server's work. */
+  readonly optimizeEmptyRequests: true;
 }
 
 const NOTHING: ProxySnapshot = { workspace: '', upstreams: [], endpoints: [], origins: [] };
@@ -122,7 +128,7 @@ export class EmbeddedEngine implements ProxyEngine {
 
   private createServer(): Server {
     const { maxHeaderBytes, headersTimeoutMs, keepAliveMs, maxConnections } = this.limits;
-    const server = createServer({
+    const options: ServerOptions & NewerServerOptions = {
       maxHeaderSize: maxHeaderBytes,
       headersTimeout: headersTimeoutMs,
       // An upload takes as long as it takes; one that stands still is `bodyIdleMs`' to end.
@@ -132,7 +138,9 @@ export class EmbeddedEngine implements ProxyEngine {
       requireHostHeader: true,
       insecureHTTPParser: false,
       noDelay: true,
-    });
+      optimizeEmptyRequests: true,
+    };
+    const server = createServer(options);
     server.maxConnections = maxConnections;
     // More than so many would be left out without a word; their size is bounded anyway.
     server.maxHeadersCount = 0;

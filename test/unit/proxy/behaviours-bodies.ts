@@ -76,6 +76,18 @@ export const bodyBehaviours: readonly Behaviour[] = [
     expect: ['0', undefined],
   },
   {
+    name: 'a POST without body and length is over at once, and both connections live on',
+    run: async lab => {
+      const post = (path: string): string => head(`POST ${path} HTTP/1.1`, 'Host: localhost');
+      const { client, wire } = await pass(lab, post('/'));
+      client.send(post('/next'));
+      const next = await wire.message();
+      wire.send(OK);
+      return [next.start, (await client.message()).body, lab.upstream.connections];
+    },
+    expect: ['POST /next HTTP/1.1', 'ok', 1],
+  },
+  {
     name: 'DELETE and GET may have bodies',
     run: async lab => {
       const one = await pass(lab, `${head('DELETE /a HTTP/1.1', 'Host: localhost', 'Content-Length: 3')}abc`);
