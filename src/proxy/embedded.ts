@@ -151,8 +151,10 @@ export class EmbeddedEngine implements ProxyEngine {
     server.on('drop', () => this.metrics.refused('too_many_connections'));
     server.on('request', (request, response) => this.handle(request, response));
     server.on('checkContinue', (request, response) => this.handle(request, response));
-    server.on('connect', (request, socket) => this.refuseConnect(request, socket));
-    server.on('upgrade', (request, socket, head) => this.upgrade(server, request, socket, head));
+    server.on('connect', (request, duplex) => inTurn(duplex, socket => this.refuseConnect(request, socket)));
+    server.on('upgrade', (request, duplex, head) =>
+      inTurn(duplex, socket => this.upgrade(server, request, socket, head)),
+    );
     return server;
   }
 
@@ -203,21 +205,20 @@ export class EmbeddedEngine implements ProxyEngine {
     return target;
   }
 
-  private refuseConnect(request: IncomingMessage, socket: Duplex): void {
+  private refuseConnect(request: IncomingMessage, socket: Socket): void {
     this.metrics.refused('bad_method');
-    answerProblem(request, responseOn(request, socket as Socket), this.front.cors, badMethod('CONNECT'));
+    answerProblem(request, responseOn(request, socket), this.front.cors, badMethod('CONNECT'));
   }
 
-  private upgrade(server: Server, request: IncomingMessage, duplex: Duplex, head: Buffer): void {
-    const socket = duplex as Socket;
+  private upgrade(server: Server, request: IncomingMessage, socket: Socket, head: Buffer): void {
     if (request.headers.upgrade?.toLowerCase() !== 'websocket') return ignoreUpgrade(server, request, socket, head);
-    socket.on('error', () => socket.destroy());
     const response = responseOn(request, socket);
     const target = this.admit(request, response);
     if (!target) return;
     const { origin } = request.headers;
-    // Browsers let any page open a WebSocket to anywhere; only the server can look at who asks.
-    if (origin?.startsWith('http') && !this.front.cors.allows(origin)) {
+    // Browsers let any page open a WebSocket to anywhere; only the server can look at who asks. Any page can also be
+    // without an origin: in a frame with a sandbox.
+    if ((origin === 'null' || origin?.startsWith('http')) && !this.front.cors.allows(origin)) {
       this.metrics.refused('wrong_origin');
       return answerProblem(request, response, this.front.cors, wrongOrigin(origin));
     }
@@ -227,6 +228,25 @@ export class EmbeddedEngine implements ProxyEngine {
     socket.once('close', () => this.tunnels.delete(tunnel));
     tunnel.start();
   }
+}
+
+/**
+ * Goes on with a connection that the server has given out of its hands once the requests that came on it before have
+ * been answered: answers are given in the order of the requests (RFC 9112, 9.3.2).
+ */
+function inTurn(duplex: Duplex, goOn: (socket: Socket) => void): void {
+  const socket = duplex as Socket & { readonly _httpMessage?: ServerResponse | null };
+  socket.on('error', () => socket.destroy());
+  const proceed = (): void => {
+    if (socket.destroyed || socket.writableEnded) return;
+    // By its documented means Node only says that there is one, by an error.
+    const before = socket._httpMessage;
+    if (before) return void before.once('close', proceed);
+    // Which the answer before may have set, for a next request.
+    socket.setTimeout(0);
+    goOn(socket);
+  };
+  proceed();
 }
 
 /** For an answer on a connection that the server has given out of its hands. It is the last one there. */

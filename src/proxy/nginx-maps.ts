@@ -1,7 +1,7 @@
 import { hostInUrl } from './addresses.ts';
 import type { Listen } from './engine.ts';
 
-const ORIGIN = /^https?:\/\/[A-Za-z0-9.:[\]-]+$/;
+const ORIGIN = /^(null|https?:\/\/[A-Za-z0-9.:[\]-]+)$/;
 
 /** The variables of nginx's configuration, each for one question about a request or an answer. */
 export function nginxMaps(origins: readonly string[], listen: Listen): string {
@@ -15,7 +15,7 @@ ${originRows(origins, listen)}
   map $upstream_http_vary $helix_vary { default Origin; '*' ''; "~*(^|[ ,])origin([ ,]|$)" ''; }
   map "$request_method $http_origin $http_access_control_request_method" $helix_preflight { default 0; "~^OPTIONS [^ ]+ [^ ]+$" 1; }
   map $http_upgrade $helix_upgrade { default ''; ~*^websocket$ websocket; }
-  map "$helix_upgrade:$http_origin:$helix_origin" $helix_stranger { default 0; "~^websocket:https?:[^ ]+:$" 1; }
+  map "$helix_upgrade:$http_origin:$helix_origin" $helix_stranger { default 0; "~^websocket:(https?:[^ ]+|null):$" 1; }
   map "$helix_upgrade $http_accept" $helix_stream { default 0; ~^websocket 1; "~*[ ,]text/event-stream" 1; }
   map $http_expect $helix_expects { default 1; '' 0; 100-continue 0; }
   map $server_protocol $helix_version { default ''; HTTP/1.0 1.0; HTTP/1.1 1.1; }

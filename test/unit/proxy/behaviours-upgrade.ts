@@ -1,4 +1,4 @@
-import { type Behaviour, head, type Lab, OK } from './behaviour.ts';
+import { type Behaviour, get, head, type Lab, OK } from './behaviour.ts';
 import { field, type Message, status, type Wire } from './wire.ts';
 
 const WEBSOCKET = [
@@ -170,6 +170,60 @@ export const upgradeBehaviours: readonly Behaviour[] = [
       return [status(await client.message()), lab.upstream.connections];
     },
     expect: [403, 0],
+  },
+  {
+    name: 'a page without an origin, as any site can make one in a frame, cannot open a WebSocket',
+    run: async lab => {
+      const client = await lab.client();
+      client.send(head(...WEBSOCKET, 'Origin: null'));
+      return [status(await client.message()), lab.upstream.connections];
+    },
+    expect: [403, 0],
+  },
+  {
+    name: 'a WebSocket that is asked for behind another request opens after its answer',
+    run: async lab => {
+      const client = await lab.client();
+      client.send(`${get('/first')}${head(...WEBSOCKET)}early`);
+      const first = await lab.upstream.answer(OK);
+      const reply = await client.message();
+      const { wire } = await lab.upstream.answer(ACCEPTED);
+      const second = await client.head();
+      await wire.until('early');
+      wire.send('hello');
+      return [first.request.start, reply.body, status(second), await client.until('hello')];
+    },
+    expect: ['GET /first HTTP/1.1', 'ok', 101, 'hello'],
+  },
+  {
+    name: 'an upgrade that the proxy does not speak is ignored behind another request, too',
+    run: async lab => {
+      const client = await lab.client();
+      client.send(`${get('/first')}${get('/second', 'Connection: Upgrade', 'Upgrade: h2c')}${get('/third')}`);
+      const seen: string[] = [];
+      for (let left = 3; left > 0; left--) {
+        const { request } = await lab.upstream.answer(OK);
+        seen.push(request.start, (await client.message()).body);
+      }
+      return seen;
+    },
+    expect: ['GET /first HTTP/1.1', 'ok', 'GET /second HTTP/1.1', 'ok', 'GET /third HTTP/1.1', 'ok'],
+  },
+  {
+    name: 'CONNECT is refused behind another request after its answer',
+    run: async lab => {
+      const client = await lab.client();
+      client.send(`${get('/first')}${head('CONNECT localhost:443 HTTP/1.1', 'Host: localhost:443')}`);
+      await lab.upstream.answer(OK);
+      return [(await client.message()).body, status(await client.message()), await client.closed()];
+    },
+    expect: ['ok', 405, 'end'],
+    differs: {
+      nginx: {
+        expect: ['ok', 400, 'end'],
+        reason: 'nginx has no target without a path, and refuses the line before it looks at the method',
+      },
+    },
   },
   {
     name: 'a page of the workspace can open a WebSocket',

@@ -20,9 +20,16 @@ const config = (
 
 describe('the configuration of nginx', () => {
   it('leaves out origins, hosts and users with characters that could mean something', () => {
-    const origins = ['http://good.test:3000', HOSTILE, 'http://a" ; evil', 'http://$http_cookie', 'http://a\nevil'];
+    const origins = [
+      'http://good.test:3000',
+      'null',
+      HOSTILE,
+      'http://a" ; evil',
+      'http://$http_cookie',
+      'http://a\nevil',
+    ];
     const text = config({ user: HOSTILE }, { origins, hosts: ['good.test', HOSTILE, '$host', 'a\nevil', '~^.*$'] });
-    assert.equal(text, config({}, { origins: ['http://good.test:3000'], hosts: ['good.test'] }));
+    assert.equal(text, config({}, { origins: ['http://good.test:3000', 'null'], hosts: ['good.test'] }));
   });
 
   it('takes nothing but an IP address and a port for an address', () => {
