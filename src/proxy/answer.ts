@@ -2,7 +2,7 @@ import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:ht
 import type { Cors } from './cors.ts';
 import type { Fields } from './fields.ts';
 import { type Problem, problemPage } from './pages.ts';
-import { hasBody } from './request-body.ts';
+import { discardRest, hasBody } from './request-body.ts';
 
 const RETRY_AFTER_SECONDS = '1';
 
@@ -12,6 +12,9 @@ export interface Answer {
   readonly type?: string;
   readonly body?: string;
 }
+
+/** Where what follows the head may be anything (400, 501), or does not come (408). */
+const ENDS_CONNECTION = new Set([400, 408, 501]);
 
 /** Answers from the proxy itself. What is left of the request's body is not waited for. */
 export function answer(
@@ -25,9 +28,13 @@ export function answer(
   if (!all.includes('Access-Control-Allow-Origin')) cors.grant(all, request.headers.origin);
   if (type) all.push('Content-Type', type);
   if (status !== 204) all.push('Content-Length', String(Buffer.byteLength(body)));
-  if (hasBody(request) && !request.complete) all.push('Connection', 'close');
+  const isUnread = hasBody(request) && !request.complete;
+  // Whether a body still comes that the client wanted to be asked for is known to nobody (RFC 9110, 10.1.1).
+  const isLast = isUnread && (ENDS_CONNECTION.has(status) || request.headers.expect !== undefined);
+  if (isLast) all.push('Connection', 'close');
   response.writeHead(status, STATUS_CODES[status], all);
   response.end(request.method === 'HEAD' ? undefined : body);
+  if (isUnread && !isLast) discardRest(request);
 }
 
 export function answerProblem(request: IncomingMessage, response: ServerResponse, cors: Cors, problem: Problem): void {

@@ -9,6 +9,20 @@ export function hasBody({ headers }: IncomingMessage): boolean {
   return headers['transfer-encoding'] !== undefined || (length !== undefined && !/^0+$/.test(length));
 }
 
+/** How long the rest of a body is read and thrown away when the answer is already out. */
+const LINGER_MS = 5_000;
+
+/**
+ * Reads the rest of a body for nothing: a connection that ends while its client is still sending is reset, and with it
+ * goes the answer that the client has not read yet.
+ */
+export function discardRest(request: IncomingMessage): void {
+  request.resume();
+  const { socket } = request;
+  const timer = setTimeout(() => socket.destroy(), LINGER_MS);
+  request.once('close', () => clearTimeout(timer));
+}
+
 /** Whether the client reads trailers, which it may say of this connection only. */
 export const takesTrailers = ({ headers: { te } }: IncomingMessage): boolean =>
   te !== undefined && tokensOf(String(te)).includes('trailers');

@@ -82,6 +82,16 @@ describe('a proxy whose upstream is away', () => {
     assert.match(String(reply.headers['content-security-policy']), /default-src 'none'.*script-src 'sha256-/);
   });
 
+  it('lets a client that is still sending read its 503, and goes on with the connection', async () => {
+    const { port } = await engine({ holdMs: 50 });
+    const client = await wire(port);
+    const size = 20 << 20;
+    client.send(head('POST /upload HTTP/1.1', 'Host: localhost', `Content-Length: ${size}`));
+    assert.equal(status(await client.message()), 503);
+    client.send('x'.repeat(size)).send(get('/health'));
+    assert.equal(status(await client.message()), 200);
+  });
+
   it('holds no more than so many', async () => {
     const { engine: proxy, port } = await engine({ holdMs: 60_000, maxHeld: 3 });
     const answers = Array.from({ length: 3 }, () => ask({ port }));
