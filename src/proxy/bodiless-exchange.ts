@@ -1,11 +1,11 @@
-import { type ServerResponse, STATUS_CODES } from 'node:http';
+import type { ServerResponse } from 'node:http';
 import type { Dispatcher } from 'undici';
 import { codeOf } from '../base/errors.ts';
 import { broken, Exchange } from './exchange.ts';
 import { type Fields, trailersOf } from './fields.ts';
 import { passInformational } from './informational.ts';
 import { badFraming, slowUpstream } from './problems.ts';
-import { responseFields } from './response-head.ts';
+import { reasonOf, responseFields, sendHead } from './response-head.ts';
 import type { PooledUpstream } from './upstream-pool.ts';
 
 /** Of which undici says with such a code that it did not even try: the request cannot be written. */
@@ -60,7 +60,7 @@ export class BodilessExchange extends Exchange implements Dispatcher.DispatchHan
       return true;
     }
     const fields = responseFields(status, texts, { cors: front.cors, origin: request.headers.origin });
-    response.writeHead(status, statusText || STATUS_CODES[status], fields);
+    response.writeHead(status, reasonOf(status, statusText), fields);
     this.answered();
     this.resume = resume;
     process.nextTick(flush, this);
@@ -108,7 +108,7 @@ export class BodilessExchange extends Exchange implements Dispatcher.DispatchHan
     this.isFlushed = true;
     this.first = undefined;
     if (first) this.write(first);
-    else response.flushHeaders();
+    else sendHead(response);
   }
 
   private write(chunk: Buffer): void {

@@ -5,12 +5,9 @@ import { broken, Exchange } from './exchange.ts';
 import { trailersOf } from './fields.ts';
 import { passInformational } from './informational.ts';
 import { badFraming, brokenUpstream, slowBody, slowUpstream } from './problems.ts';
-import { framing } from './request-body.ts';
-import { responseFields } from './response-head.ts';
+import { discardRest, framing } from './request-body.ts';
+import { responseFields, sendHead } from './response-head.ts';
 import type { PooledUpstream } from './upstream-pool.ts';
-
-/** How long the rest of a body is read and thrown away when the answer is already out, so that the client can read it. */
-const LINGER_MS = 5_000;
 
 /**
  * A request with a body, by `node:http`, which unlike undici sends trailers, expects 100-continue and passes on an
@@ -108,7 +105,10 @@ export class BodyExchange extends Exchange {
     if (this.isBodyComplete) this.finishBody(attempt);
     else this.pump();
     // With the body's beginning if that is here already, and without it if it lets itself be waited for.
-    if (this.keptBytes === 0) setImmediate(() => this.attempt === attempt && attempt.flushHeaders());
+    if (this.keptBytes > 0) return;
+    setImmediate(() => {
+      if (this.attempt === attempt && !attempt.writableEnded) sendHead(attempt);
+    });
   }
 
   /** From the client to whichever attempt is the present one. */
@@ -199,7 +199,7 @@ export class BodyExchange extends Exchange {
       return this.fail(brokenUpstream((error as Error).message));
     }
     this.answered();
-    response.flushHeaders();
+    sendHead(response);
     upstream.on('data', (chunk: Buffer) => {
       if (!response.write(chunk)) upstream.pause();
     });
@@ -222,10 +222,7 @@ export class BodyExchange extends Exchange {
     if (this.isBodyComplete) return;
     // The upstream has said all it wants to say, and the client may still be sending.
     attempt.destroy();
-    this.request.resume();
-    const { socket } = this.request;
-    const timer = setTimeout(() => socket.destroy(), LINGER_MS);
-    this.request.once('close', () => clearTimeout(timer));
+    discardRest(this.request);
   }
 
   private awaitBody(): void {

@@ -1,3 +1,4 @@
+import { type OutgoingMessage, STATUS_CODES } from 'node:http';
 import { type Cors, isGrant } from './cors.ts';
 import { type Fields, isHopByHop, namedInConnection, valueOf } from './fields.ts';
 
@@ -8,6 +9,16 @@ export interface ResponseContext {
 }
 
 const NO_CONTENT = 204;
+
+/**
+ * Sends the head that was written, before there is a body. Fields are bytes, one character each, which is what `latin1`
+ * is; Node's own `flushHeaders` takes them for text and writes UTF-8, in which a file name of UTF-8 then stands twice over.
+ */
+export const sendHead = (message: OutgoingMessage): void => void message.write('', 'latin1');
+
+/** Likewise the reason phrase, which undici has read as UTF-8. Without one it is the usual one. */
+export const reasonOf = (status: number, text: string): string | undefined =>
+  (/[^\x20-\x7e]/.test(text) ? Buffer.from(text).toString('latin1') : text) || STATUS_CODES[status];
 
 /** An upstream's header fields as they are passed on to the client. */
 export function responseFields(status: number, raw: Readonly<Fields>, { cors, origin }: ResponseContext): Fields {

@@ -10,6 +10,10 @@ const HOP = [
   'Proxy: http://evil.test',
 ];
 
+/** As its bytes stand on the wire, one character each. */
+const UTF8 = Buffer.from('找不到').toString('latin1');
+const NAME = `${UTF8} \xe9`;
+
 /** The value of one field as the upstream gets it. */
 const forwarded = (name: string, field_: string, expect: string | undefined, ...sent: string[]): Behaviour => ({
   name,
@@ -219,6 +223,45 @@ const response: Behaviour[] = [
       return [field(reply, 'content-length'), next.start, (await client.message()).body, lab.upstream.connections];
     },
     expect: ['5000', 'GET /next HTTP/1.1', 'ok', 1],
+  },
+  ...['GET', 'POST'].map((method): Behaviour => {
+    const request = head(`${method} / HTTP/1.1`, 'Host: localhost', 'Content-Length: 0', `X-Name: ${NAME}`);
+    return {
+      name: `${method}: bytes beyond ASCII in fields and reason pass as they are`,
+      run: async lab => {
+        const answer = `HTTP/1.1 404 ${UTF8}\r\nX-Name: ${NAME}\r\nContent-Length: 2\r\n\r\n`;
+        const whole = await pass(lab, request, `${answer}ok`);
+        // Now the head goes out alone.
+        whole.client.send(request);
+        const { wire } = await lab.upstream.answer(answer);
+        const early = await whole.client.head();
+        wire.send('ok');
+        await whole.client.bytes(2);
+        const replies = [whole.reply, early];
+        return {
+          names: [whole.request, ...replies].map(one => field(one, 'x-name')),
+          reasons: replies.map(one => one.start),
+        };
+      },
+      expect: {
+        names: [NAME, NAME, NAME],
+        reasons: [`HTTP/1.1 404 ${UTF8}`, `HTTP/1.1 404 ${UTF8}`],
+      },
+    };
+  }),
+  {
+    name: 'an upload whose head goes ahead of its body has the bytes that it had',
+    run: async lab => {
+      const client = await lab.client();
+      client.send(head('POST / HTTP/1.1', 'Host: localhost', 'Content-Length: 2', `X-Name: ${NAME}`));
+      const wire = await lab.upstream.accept();
+      const upload = await wire.head();
+      client.send('up');
+      await wire.bytes(2);
+      wire.send(OK);
+      return [field(upload, 'x-name'), (await client.message()).body];
+    },
+    expect: [NAME, 'ok'],
   },
   {
     name: '304 keeps its fields and has no body',
