@@ -102,7 +102,7 @@ export class Tunnel extends Exchange {
     this.upstreamSocket = upstream;
     const client = this.response.socket;
     if (!client) return void upstream.destroy();
-    client.write(switchingProtocols(answer, this.request));
+    client.write(switchingProtocols(answer, this.request), 'latin1');
     if (head.length) client.write(head);
     this.stopKeeping();
     for (const chunk of this.early.splice(0)) upstream.write(chunk);

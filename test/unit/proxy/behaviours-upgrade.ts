@@ -40,6 +40,16 @@ export const upgradeBehaviours: readonly Behaviour[] = [
     expect: ['websocket', 'upgrade', 'dGhlIHNhbXBsZSBub25jZQ==', '127.0.0.1', 101, 's3pPLMBiTxaQ9kYGzzhZRbK+xOo='],
   },
   {
+    name: 'bytes beyond ASCII in the upstream’s 101 pass as they are',
+    run: async lab => {
+      const client = await lab.client();
+      client.send(head(...WEBSOCKET));
+      await lab.upstream.answer(ACCEPTED.replace('Upgrade: websocket', 'Upgrade: websocket\r\nX-Name: \xc3\xa9 \xe9'));
+      return field(await client.head(), 'x-name');
+    },
+    expect: '\xc3\xa9 \xe9',
+  },
+  {
     name: '101 comes only after the upstream’s',
     run: async lab => {
       const client = await lab.client();
