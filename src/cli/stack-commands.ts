@@ -1,5 +1,4 @@
 import { spawn } from 'node:child_process';
-import { coalesce } from '../base/async.ts';
 import { messageOf, UserError } from '../base/errors.ts';
 import { exposureNotes } from '../model/host.ts';
 import type { Plan } from '../model/plan.ts';
@@ -16,6 +15,7 @@ import { type CliContext, EXIT } from './context.ts';
 import { followLogs } from './follow.ts';
 import { backgroundLauncher, openStack, publish } from './open-stack.ts';
 import { statusLine } from './status-table.ts';
+import { Upkeep } from './upkeep.ts';
 
 const KEEPER_CLAIM = '.keeper';
 
@@ -48,16 +48,19 @@ export async function start(context: CliContext): Promise<number> {
   return code;
 }
 
-/** Brings back supervisors that were killed and keeps `.env.local` right, until the stack is stopped. */
+/** Brings back supervisors that were killed, and sees to the stack's upkeep, until it is stopped. */
 export async function keep(context: CliContext): Promise<number> {
   const stack = await openStack(context, { keep: true, launcher: backgroundLauncher });
-  const held = await claim(stack.dir, KEEPER_CLAIM);
-  if (held) {
-    publishOnChange(context, stack);
+  do {
+    const held = await claim(stack.dir, KEEPER_CLAIM);
+    if (!held) break;
+    const upkeep = new Upkeep(context, stack);
     await untilAllStopped(stack);
-    await publish(stack);
+    await upkeep.end();
     await held.release();
-  }
+    await stack.refresh();
+    // The keeper of a start that came meanwhile has found this one, and left the stack to it.
+  } while (!isAllStopped(stack));
   stack.dispose();
   return EXIT.ok;
 }
@@ -96,7 +99,7 @@ export function serviceOf(stack: Stack, word: string): ServiceSnapshot {
 }
 
 async function foreground(context: CliContext, stack: Stack, interrupted: AbortController): Promise<number> {
-  publishOnChange(context, stack);
+  const upkeep = new Upkeep(context, stack);
   const logs = followLogs(context, stack);
   await Promise.race([untilAllStopped(stack), aborted(interrupted.signal)]);
   const code = interrupted.signal.aborted ? EXIT.interrupted : EXIT.ok;
@@ -104,7 +107,7 @@ async function foreground(context: CliContext, stack: Stack, interrupted: AbortC
     context.err('stopping');
     await stack.stop();
   }
-  await publish(stack);
+  await upkeep.end();
   logs.dispose();
   stack.dispose();
   return code;
@@ -153,38 +156,28 @@ export const progressTo =
   (progress: StartProgress): void =>
     context.progress(progressText(progress));
 
-/** Whoever writes over the file, or makes it writable again, does not tell. */
-const PUBLISH_AGAIN_MS = 2_000;
-
-function publishOnChange(context: CliContext, stack: Stack): void {
-  let problem = '';
-  const run = coalesce(async () => {
-    try {
-      await publish(stack);
-      problem = '';
-    } catch (error) {
-      if (problem !== messageOf(error)) context.err(messageOf(error));
-      problem = messageOf(error);
-    }
-  });
-  stack.onChange(() => void run());
-  setInterval(() => void run(), PUBLISH_AGAIN_MS).unref();
-  void run();
-}
-
 function untilAllStopped(stack: Stack): Promise<void> {
-  const allStopped = (): boolean => stack.snapshot.services.every(service => service.supervisorPid === undefined);
   return new Promise(resolve => {
     let timer: NodeJS.Timeout | undefined;
+    const conclude = async (): Promise<void> => {
+      // News of a start may not have been heard yet.
+      await stack.refresh();
+      if (!isAllStopped(stack)) return;
+      subscription.dispose();
+      resolve();
+    };
     const look = (): void => {
       clearTimeout(timer);
       // A supervisor that was killed is gone for a moment too; it is brought back before this passes.
-      if (allStopped()) timer = setTimeout(() => (allStopped() ? resolve() : undefined), 3_000);
+      if (isAllStopped(stack)) timer = setTimeout(() => void conclude(), 3_000);
     };
-    stack.onChange(look);
+    const subscription = stack.onChange(look);
     look();
   });
 }
+
+const isAllStopped = ({ snapshot }: Stack): boolean =>
+  snapshot.services.every(service => service.supervisorPid === undefined);
 
 function spawnKeeper(workspace: string): void {
   const args = [process.argv[1]!, 'keep', '--folder', workspace];

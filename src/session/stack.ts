@@ -152,9 +152,14 @@ export class Stack implements Disposable {
     return { workspace: this.plan.workspace, services: [...planned, ...others] };
   }
 
+  /** Finds what runs by now, without waiting until it is told of it. */
+  refresh(): Promise<void> {
+    return this.roster.refresh();
+  }
+
   /** Finds what runs already, and brings back what was killed while nobody looked. */
   async connect(): Promise<void> {
-    await this.roster.refresh();
+    await this.refresh();
     for (const service of this.plan.services) {
       if (!this.roster.get(service.id)) void this.recovery?.recoverIfKilled(service.id);
     }
