@@ -37,15 +37,14 @@ async function main(): Promise<void> {
 /** Loaded when it is wanted: either is of no use to the other. */
 async function engineOf(settings: ProxySettings, dir: string): Promise<ProxyEngine> {
   const { EmbeddedEngine } = await import('./proxy/embedded.ts');
-  const limits = { ...DEFAULT_LIMITS, drainMs: settings.drainMs };
-  if (settings.engine === 'embedded') return new EmbeddedEngine({ limits });
+  if (settings.engine === 'embedded') return new EmbeddedEngine();
   const { NginxEngine } = await import('./proxy/nginx.ts');
   const { findNginx } = await import('./proxy/nginx-binary.ts');
   return new NginxEngine({
     program: await findNginx(settings.nginxPath),
     dir,
-    limits,
-    fallback: new EmbeddedEngine({ limits, isBehindNginx: true }),
+    limits: DEFAULT_LIMITS,
+    fallback: new EmbeddedEngine({ isBehindNginx: true }),
     descendants,
     say,
     onLost: reason => explain(new UserError(reason)),

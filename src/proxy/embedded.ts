@@ -88,7 +88,7 @@ export class EmbeddedEngine implements ProxyEngine {
 
   update(snapshot: ProxySnapshot): Promise<void> {
     this.adopt(snapshot);
-    this.pool.update(snapshot.upstreams);
+    this.pool.update(snapshot.upstreams, snapshot.drainMs);
     return Promise.resolve();
   }
 

@@ -23,6 +23,8 @@ export interface ProxySnapshot {
   readonly endpoints: readonly Endpoint[];
   /** Origins that may read answers across origins, e.g. `http://localhost:5173`; the proxy's own is always among them. */
   readonly origins: readonly string[];
+  /** For upstreams that begin to drain from now on; the engine's own limit without it. */
+  readonly drainMs?: number;
   /** Host names besides localhost and the loopback addresses that requests may be made to, without port. */
   readonly hosts?: readonly string[];
   /** Further Prometheus text for `/__helix/metrics`, e.g. of the services. */

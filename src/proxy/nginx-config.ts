@@ -16,7 +16,6 @@ export interface NginxConfigInput {
 
 const HOST = /^[A-Za-z0-9.-]+$/;
 const USER = /^[A-Za-z_][A-Za-z0-9_.-]*$/;
-const SECOND = 1000;
 /**
  * One worker does 30,000 requests a second. Several would each count the connections and failures of the upstreams, and
  * keep connections to them, for themselves alone.
@@ -57,7 +56,6 @@ worker_processes ${WORKERS};
 ${user !== undefined && USER.test(user) ? `user ${user};` : ''}
 pid nginx.pid;
 error_log stderr warn;
-worker_shutdown_timeout ${Math.max(1, Math.ceil(limits.drainMs / SECOND))}s;
 events { worker_connections ${connections(limits)}; }
 http {
   access_log off;

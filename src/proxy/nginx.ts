@@ -5,7 +5,7 @@ import { userInfo } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { delay, within } from '../base/async.ts';
-import { UserError } from '../base/errors.ts';
+import { messageOf, UserError } from '../base/errors.ts';
 import type { Listen, ProxyEngine, ProxyLimits, ProxySnapshot } from './engine.ts';
 import { nginxConfig, NGINX_FOLDERS } from './nginx-config.ts';
 
@@ -43,6 +43,8 @@ export class NginxEngine implements ProxyEngine {
   private listen: Listen | undefined;
   private snapshot: Pick<ProxySnapshot, 'upstreams' | 'origins' | 'hosts'> = { upstreams: [], origins: [] };
   private config = '';
+  /** One for each time that upstreams left, until its limit. */
+  private readonly timers = new Set<NodeJS.Timeout>();
   /** Workers that may still have something open to the upstream of this key. */
   private readonly leaving = new Map<string, ReadonlySet<number>>();
   private served: ReadonlySet<string> = new Set();
@@ -82,18 +84,19 @@ export class NginxEngine implements ProxyEngine {
       await this.writeConfig(config);
       this.child?.kill('SIGHUP');
       await this.untilReloaded(before);
-      for (const key of this.served) if (!served.has(key)) this.leaving.set(key, before);
+      const gone = [...this.served].filter(key => !served.has(key));
+      for (const key of gone) this.leaving.set(key, before);
+      if (gone.length > 0) this.endLater(before, snapshot.drainMs ?? this.options.limits.drainMs);
     }
     this.served = served;
     this.snapshot = snapshot;
   }
 
-  /** The workers of the configuration before end as soon as they have nothing open, or at nginx's own limit. */
+  /** The workers of the configuration before end as soon as they have nothing open, or are ended at the limit. */
   async drained(key: string, signal?: AbortSignal): Promise<void> {
-    const { limits, fallback } = this.options;
+    const { fallback } = this.options;
     const old = this.leaving.get(key) ?? new Set<number>();
-    const until = Date.now() + limits.drainMs + SETTLE_MS;
-    while (old.size > 0 && Date.now() < until) {
+    while (old.size > 0) {
       const alive = await this.workers();
       if (![...old].some(pid => alive.has(pid))) break;
       await delay(LOOK_AGAIN_MS, signal);
@@ -105,6 +108,7 @@ export class NginxEngine implements ProxyEngine {
   async stop(): Promise<void> {
     const { child } = this;
     this.child = undefined;
+    for (const timer of this.timers) clearTimeout(timer);
     if (child && child.exitCode === null && child.signalCode === null) {
       child.kill('SIGTERM');
       const ended = await within(
@@ -146,6 +150,29 @@ export class NginxEngine implements ProxyEngine {
     return new Set(pid === undefined ? [] : await this.options.descendants(pid));
   }
 
+  /**
+   * nginx has a limit of its own (`worker_shutdown_timeout`), but a worker keeps the one that it began with: it could not
+   * be changed any more, and every reload would cut off what is open, also where no upstream leaves.
+   */
+  private endLater(workers: ReadonlySet<number>, ms: number): void {
+    const timer = setTimeout(() => {
+      this.timers.delete(timer);
+      this.cutOff(workers, ms).catch((error: unknown) => {
+        this.options.say(`workers of nginx could not be ended: ${messageOf(error)}`);
+      });
+    }, ms);
+    this.timers.add(timer);
+  }
+
+  private async cutOff(workers: ReadonlySet<number>, ms: number): Promise<void> {
+    // By now another program may have the pid of one that ended by itself.
+    const left = [...(await this.workers())].filter(pid => workers.has(pid));
+    if (left.length === 0) return;
+    // nginx alerts of each socket that is open then.
+    this.options.say(`not done after ${ms} ms and cut off: worker ${left.join(', ')} of nginx`);
+    for (const pid of left) terminate(pid);
+  }
+
   private async untilListening(listen: Listen): Promise<void> {
     const limit = Date.now() + UP_MS;
     while (!(await accepts(listen))) {
@@ -170,6 +197,14 @@ export class NginxEngine implements ProxyEngine {
     if (this.child !== child) return;
     this.child = undefined;
     this.options.onLost(`nginx ended by itself (${how}). Its own words are in the output.`);
+  }
+}
+
+function terminate(pid: number): void {
+  try {
+    process.kill(pid, 'SIGTERM');
+  } catch {
+    // It has just ended by itself.
   }
 }
 

@@ -103,15 +103,16 @@ export class UpstreamPool {
     return this.active;
   }
 
-  update(upstreams: readonly Upstream[]): void {
+  /** `drainMs`: the limit of those that begin to drain now; what is draining already keeps its own. */
+  update(upstreams: readonly Upstream[], drainMs?: number): void {
     const named = new Set<PooledUpstream>();
     for (const upstream of upstreams) {
       const member = this.members.find(one => isSame(one.upstream, upstream)) ?? this.add(upstream);
       named.add(member);
-      this.setDraining(member, upstream.draining);
+      this.setDraining(member, upstream.draining, drainMs);
     }
     for (const member of this.members) {
-      if (!named.has(member)) this.setDraining(member, true);
+      if (!named.has(member)) this.setDraining(member, true, drainMs);
     }
     this.members = this.members.filter(one => named.has(one) || one.inFlight.size > 0 || this.discard(one));
     this.active = this.members.filter(one => !one.draining);
@@ -216,12 +217,11 @@ export class UpstreamPool {
     return member;
   }
 
-  private setDraining(member: PooledUpstream, draining: boolean): void {
+  private setDraining(member: PooledUpstream, draining: boolean, drainMs = this.limits.drainMs): void {
     if (member.draining === draining) return;
     member.draining = draining;
     this.clock.clearTimeout(member.drainTimer);
     if (!draining) return;
-    const { drainMs } = this.limits;
     member.drainTimer = this.clock.setTimeout(() => cutAll(member, `not done after ${drainMs} ms`), drainMs);
   }
 

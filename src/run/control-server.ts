@@ -75,9 +75,9 @@ export class ControlServer {
     });
     connection.onNotification(frontNotification, () => supervisor.fronts.join(connection));
     connection.onNotification(drainedNotification, ({ pid }) => supervisor.fronts.drained(connection, pid));
-    connection.onRequest(stopRequest, async ({ exit, drain }) => {
+    connection.onRequest(stopRequest, async ({ exit, drain, drainMs }) => {
       this.used = true;
-      await supervisor.stop(drain ? { drain } : {});
+      await supervisor.stop(drain ? { drain, drainMs } : {});
       // Answer first: the connection ends with the process.
       if (exit) setTimeout(() => void this.leave(), 10);
       return null;

@@ -32,11 +32,16 @@ export const restartRequest = new RequestType<{ readonly spec?: RunSpec }, null,
  * needs it any more. Answered once it is gone.
  */
 export const rollRequest = new RequestType<{ readonly spec?: RunSpec }, RollOutcome, void>('roll');
-/**
- * Stop the service; `exit` ends the supervisor as well, `drain` lets what proxies have open to it finish first. Answered
- * once the service is gone.
- */
-export const stopRequest = new RequestType<{ readonly exit: boolean; readonly drain?: boolean }, null, void>('stop');
+export interface StopRequest {
+  /** Ends the supervisor as well. */
+  readonly exit: boolean;
+  /** Lets what proxies have open to the service finish first. */
+  readonly drain?: boolean;
+  /** For so long; as long as its spec says without it. */
+  readonly drainMs?: number | undefined;
+}
+/** Stop the service. Answered once it is gone. */
+export const stopRequest = new RequestType<StopRequest, null, void>('stop');
 /** The last lines of output. */
 export const tailRequest = new RequestType<{ readonly lines: number }, string[], void>('tail');
 

@@ -79,25 +79,35 @@ export async function succeed(
   }
 }
 
-/** Waits until nobody has anything open to the old one, but not longer than its limit; then ends it. */
-export async function retire(host: RollHost, old: Generation, signal: AbortSignal): Promise<void> {
+/** How long there is to wait for an old one. */
+export interface DrainOptions {
+  /** As it is set now: the old one's own spec may say something else. */
+  readonly drainMs: number | undefined;
+  readonly signal: AbortSignal;
+}
+
+/** Waits until nobody has anything open to the old one, but not longer than the limit; then ends it. */
+export async function retire(host: RollHost, old: Generation, options: DrainOptions): Promise<void> {
   const pid = old.child?.pid;
-  await untilDrained(host, old, signal);
+  await untilDrained(host, old, options);
   host.say(`ending the process before${pid === undefined ? '' : ` (pid ${pid})`}`);
   await old.end();
   await host.settle();
 }
 
-/** Waits until no proxy has anything open to this process, or it has ended, or its limit is over. */
-export async function untilDrained(host: RollHost, old: Generation, signal: AbortSignal): Promise<void> {
+/** Waits until no proxy has anything open to this process, or it has ended, or the limit is over. */
+export async function untilDrained(
+  host: RollHost,
+  old: Generation,
+  { drainMs = DEFAULT_DRAIN_MS, signal }: DrainOptions,
+): Promise<void> {
   const { clock, fronts } = host;
   const pid = old.child?.pid;
   if (pid === undefined) return;
   const over = new AbortController();
   const until = AbortSignal.any([signal, over.signal]);
   const finish = (): void => over.abort();
-  const limitMs = (old.spec.drainMs ?? DEFAULT_DRAIN_MS) + LIMIT_MARGIN_MS;
-  const limit = clock.setTimeout(finish, limitMs);
+  const limit = clock.setTimeout(finish, drainMs + LIMIT_MARGIN_MS);
   void old.ended.then(finish, finish);
   const direct = delay(DIRECT_DRAIN_MS, until, clock).catch(() => undefined);
   await Promise.all([fronts.untilDrained(pid, until), direct]);

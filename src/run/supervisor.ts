@@ -152,11 +152,14 @@ export class Supervisor {
 
   /**
    * Ends the service. It stays stopped until it is started again, whatever its restart policy says. `drain`: proxies
-   * stop sending to it, and what they have open is let finish.
+   * stop sending to it, and what they have open is let finish, for `drainMs` or as long as its spec says.
    */
-  stop({ drain = false }: { readonly drain?: boolean } = {}): Promise<void> {
+  stop({
+    drain = false,
+    drainMs,
+  }: { readonly drain?: boolean; readonly drainMs?: number | undefined } = {}): Promise<void> {
     this.startAsked = undefined;
-    this.stopping ??= this.stopNow(drain);
+    this.stopping ??= this.stopNow(drain, drainMs);
     return this.stopping;
   }
 
@@ -183,12 +186,12 @@ export class Supervisor {
     });
   }
 
-  private async stopNow(drain: boolean): Promise<void> {
+  private async stopNow(drain: boolean, drainMs: number | undefined): Promise<void> {
     this.wanted = 'stopped';
     // Written first: should this process be killed while it stops, nobody brings the service back.
     await this.record();
     if (this.loop) {
-      if (drain && this.generation) await this.drainForGood(this.generation);
+      if (drain && this.generation) await this.drainForGood(this.generation, drainMs);
       this.update({ state: { kind: 'stopping' } }, ['draining']);
       this.loop.abort.abort();
       await this.loop.done;
@@ -217,7 +220,8 @@ export class Supervisor {
     this.succession = succession.catch(() => undefined);
     const outcome = await succession.finally(() => (this.succession = undefined));
     if (outcome instanceof Generation) {
-      await retire(this.rollHost, outcome, this.loop?.abort.signal ?? AbortSignal.abort());
+      const until = this.loop?.abort.signal ?? AbortSignal.abort();
+      await retire(this.rollHost, outcome, { drainMs: spec.drainMs, signal: until });
       return { kind: 'rolled' };
     }
     if (outcome.kind === 'failed') {
@@ -285,11 +289,11 @@ export class Supervisor {
   }
 
   /** Nothing takes its place; otherwise as in a rolling restart. */
-  private async drainForGood(generation: Generation): Promise<void> {
+  private async drainForGood(generation: Generation, drainMs = generation.spec.drainMs): Promise<void> {
     const { lease, child } = generation;
     if (!lease || !child || this.fronts.isEmpty) return;
     this.update({ state: { kind: 'stopping' }, draining: { port: lease.port, pid: child.pid } }, ['url']);
-    await untilDrained(this.rollHost, generation, this.loop!.abort.signal);
+    await untilDrained(this.rollHost, generation, { drainMs, signal: this.loop!.abort.signal });
   }
 
   private async keepRunning(stop: AbortSignal): Promise<void> {

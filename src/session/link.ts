@@ -22,6 +22,7 @@ import {
   restartRequest,
   rollRequest,
   startRequest,
+  type StopRequest,
   stopRequest,
   tailRequest,
   watchNotification,
@@ -105,7 +106,7 @@ export class ServiceLink implements Disposable {
     return this.connection.sendRequest(rollRequest, spec ? { spec } : {});
   }
 
-  async stop(options: { readonly exit: boolean; readonly drain?: boolean }): Promise<void> {
+  async stop(options: StopRequest): Promise<void> {
     await this.connection.sendRequest(stopRequest, options);
   }
 

@@ -15,7 +15,7 @@ export interface Draining {
 /** What a proxy's engine is told of a stack in this state. */
 export function proxySnapshotOf(
   services: readonly ServiceSnapshot[],
-  { workspace, origins }: Pick<ProxySettings, 'workspace' | 'origins'>,
+  { workspace, origins, drainMs }: Pick<ProxySettings, 'workspace' | 'origins' | 'drainMs'>,
 ): ProxySnapshot {
   const fronted = services.filter(isFronted);
   const leaving = drainingOf(services).map(({ key, service }) => upstream(key, service, service.draining!.port, true));
@@ -30,6 +30,7 @@ export function proxySnapshotOf(
       ...(url !== undefined && { url }),
     })),
     origins: [...new Set([...ownOrigins(services), ...declaredOrigins(origins, services)])],
+    drainMs,
   };
 }
 

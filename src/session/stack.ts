@@ -230,6 +230,8 @@ export class Stack implements Disposable {
   /** Starts one service anew and waits until it is healthy; one that does not run is started. */
   async restart(id: ServiceId, options: Omit<StartOptions, 'only'> = {}): Promise<StartOutcome> {
     await this.roster.refresh();
+    // Its own restart tells it, and says what is in the way.
+    if (id !== PROXY_ID) await this.tellProxy();
     const service = this.plan.services.find(one => one.id === id);
     const link = this.roster.get(id);
     if (!service) throw new UserError(`There is no service ${id} in ${this.plan.source}.`);
@@ -281,6 +283,7 @@ export class Stack implements Disposable {
    */
   async roll(id: ServiceId, options: Omit<StartOptions, 'only'> = {}): Promise<RollingOutcome> {
     await this.roster.refresh();
+    await this.tellProxy();
     const members = membersOf(this.context, id);
     const link = this.roster.get(id);
     if (!link || !isRunning(link.snapshot.state)) {
@@ -317,11 +320,13 @@ export class Stack implements Disposable {
     await writeReplicaCount(this.plan.workspace, id, count);
     await this.roster.refresh();
     await this.followReplicas();
+    await this.tellProxy();
     const wanted = new Set(this.plan.services.filter(one => groupOf(one) === id).map(one => one.id));
     const links = this.roster.ids.map(one => this.roster.get(one)!);
     const superfluous = links.filter(({ snapshot }) => snapshot.replicaOf === id && !wanted.has(snapshot.id));
     // What is open to them is let finish before they end.
-    await Promise.all(superfluous.map(link => link.stop({ exit: false, drain: true }).catch(() => undefined)));
+    const { drainMs } = first;
+    await Promise.all(superfluous.map(link => link.stop({ exit: false, drain: true, drainMs }).catch(() => undefined)));
     if (superfluous.length > 0) await this.stop(superfluous.map(({ snapshot }) => snapshot.id));
     const runs = this.roster.get(id)?.snapshot.state;
     if (!runs || !isRunning(runs)) return { kind: 'alreadyRunning', snapshot: this.snapshot };

@@ -1,6 +1,7 @@
 import { strict as assert } from 'node:assert';
 import { readdir, writeFile } from 'node:fs/promises';
 import { get } from 'node:http';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { RunSpec } from '../../../src/model/service.ts';
 import { leasePort } from '../../../src/ports/lease.ts';
 import { identify, type ProcessIdentity } from '../../../src/run/processes.ts';
@@ -26,6 +27,9 @@ const NEXT_WAITS = `
     look();
   }
 `;
+
+/** Longer than a limit of 100 ms with what a supervisor adds to it. */
+const BEYOND_SHORT_LIMIT_MS = 3_000;
 
 async function identityOf(pid: number | undefined): Promise<ProcessIdentity> {
   const identity = await identify(pid ?? 0);
@@ -124,6 +128,28 @@ describe('rolling restart', function () {
     supervisor.fronts.join({});
     assert.deepEqual(await supervisor.roll(), { kind: 'rolled' });
     assert.equal(await alive(old), false);
+  });
+
+  it('has the limit of the new one, be it longer or shorter', async () => {
+    const supervisor = await bench.run(bench.spec({ drainMs: 100 }));
+    const front = {};
+    supervisor.fronts.join(front);
+    const old = await identityOf(supervisor.snapshot.pid);
+    const rolled = supervisor.roll(bench.spec({ drainMs: 600_000 }));
+    await until('the switch', () => supervisor.snapshot.draining !== undefined);
+    await sleep(BEYOND_SHORT_LIMIT_MS);
+    assert.equal(await alive(old), true);
+    supervisor.fronts.drained(front, old.pid);
+    assert.deepEqual(await rolled, { kind: 'rolled' });
+    assert.equal(await alive(old), false);
+    assert.deepEqual(await supervisor.roll(bench.spec({ drainMs: 100 })), { kind: 'rolled' });
+  });
+
+  it('has the limit that a stop brings with it', async () => {
+    const supervisor = await bench.run(bench.spec({ drainMs: 600_000 }));
+    supervisor.fronts.join({});
+    await supervisor.stop({ drain: true, drainMs: 100 });
+    assert.deepEqual(await bench.processes(), []);
   });
 
   it('leaves the old one alone when the new one fails, and says why', async () => {

@@ -33,6 +33,22 @@ export const FRONTED_API = `
   server.listen(Number(process.env.PORT), '127.0.0.1');
 `;
 
+/** An API whose `/slow` begins to answer and is done once a file `finish` is there. It does not wait for that when it is to end. */
+export const SLOW_API = `
+  const fs = require('node:fs');
+  const server = require('node:http').createServer((request, response) => {
+    if (request.url !== '/slow') return response.end(JSON.stringify({ status: 'ok', pid: process.pid }));
+    response.write('begin ' + process.pid);
+    const timer = setInterval(() => {
+      if (!fs.existsSync('finish')) return;
+      clearInterval(timer);
+      response.end(' end');
+    }, 20);
+  });
+  process.on('SIGINT', () => process.exit(0));
+  server.listen(Number(process.env.PORT), '127.0.0.1');
+`;
+
 export interface LoadOptions {
   readonly port: number;
   /**

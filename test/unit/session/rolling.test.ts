@@ -1,14 +1,18 @@
 import { strict as assert } from 'node:assert';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { UserError } from '../../../src/base/errors.ts';
 import type { ProxyPlan } from '../../../src/model/plan.ts';
 import type { ServiceId } from '../../../src/model/service.ts';
 import type { Stack } from '../../../src/session/stack.ts';
 import { otherPortAdvice } from '../../../src/session/other-port-advice.ts';
-import type { ServiceFailure } from '../../../src/session/stack.ts';
+import { readProxySettings } from '../../../src/session/proxy-settings.ts';
+import type { ServiceFailure, StartOutcome } from '../../../src/session/stack.ts';
 import { nginxForTests } from '../../support/nginx.ts';
 import { waitFor } from '../../support/wait.ts';
 import { Cleanup } from '../run/harness.ts';
-import { FRONTED_API, Load } from './front-load.ts';
+import { FRONTED_API, Load, SLOW_API } from './front-load.ts';
 import { snapshotOf, until, untilState, World } from './harness.ts';
 
 const ROUNDS = 20;
@@ -136,6 +140,81 @@ describe('the stable front', function () {
       stack.replacePlan(world.plan());
       await waitFor(`the ${wanted} engine`, async () => (await engine()) === wanted, { interval: 50 });
       assert.equal(snapshotOf(stack, world.proxy).pid, pid);
+    }
+  });
+
+  const SHORT_MS = 1_000;
+  /** No test is to see the end of it. */
+  const LONG_MS = 600_000;
+  /** Longer than the short limit, and than a supervisor waits for a proxy beyond it. */
+  const BEYOND_SHORT_MS = 5_000;
+
+  /** Requests are open while the limit is short; then another client, as a command line, does something with a long one. */
+  async function outlastShortLimit(
+    proxy: Partial<ProxyPlan>,
+    count: number,
+    act: (client: Stack, api: ServiceId) => Promise<StartOutcome>,
+  ): Promise<void> {
+    const changes = { command: [process.execPath, '-e', SLOW_API], replicas: count };
+    const api = world.service('api', { changes });
+    world.front({ ...proxy, drainMs: SHORT_MS });
+    const stack = world.stack();
+    assert.equal((await stack.start()).kind, 'started');
+    const { port, pid } = snapshotOf(stack, world.proxy);
+    const known = new Set<string>();
+    await waitFor('the proxy to know all', async () => {
+      known.add(await (await fetch(`http://127.0.0.1:${port}/`)).text());
+      return known.size === count;
+    });
+    const answers = await Promise.all(Array.from({ length: count }, () => fetch(`http://127.0.0.1:${port}/slow`)));
+    world.front({ ...proxy, drainMs: LONG_MS });
+    const client = world.stack();
+    await client.connect();
+    const outcome = act(client, api);
+    await until(stack, 'the drain', () => stack.snapshot.services.some(one => one.draining));
+    await sleep(BEYOND_SHORT_MS);
+    await writeFile(join(world.workspace, 'finish'), '');
+    const texts = await Promise.all(answers.map(answer => answer.text()));
+    for (const text of texts) assert.match(text, /^begin \d+ end$/);
+    assert.equal(new Set(texts).size, count, 'each from another process');
+    assert.match((await outcome).kind, /^(started|alreadyRunning)$/);
+    assert.equal(snapshotOf(stack, world.proxy).pid, pid);
+  }
+
+  const roll = async (client: Stack, api: ServiceId): Promise<StartOutcome> => (await client.roll(api)).outcome;
+
+  it('has a changed limit for draining without a restart of the proxy', () =>
+    outlastShortLimit({ engine: 'embedded' }, 1, roll));
+
+  it('has a changed limit for draining without a restart of the proxy, with nginx', async function () {
+    const nginx = await nginxForTests();
+    if (typeof nginx !== 'string') {
+      console.log(`skipped: ${nginx.missing}`);
+      return this.skip();
+    }
+    await outlastShortLimit({ engine: 'nginx', nginxPath: nginx }, 1, roll);
+  });
+
+  it('has a changed limit for a replica that is taken away', () =>
+    outlastShortLimit({}, 2, (client, api) => client.scale(api, 1)));
+
+  it('tells the proxy of a changed configuration before each kind of restart', async () => {
+    const { stack, api, load } = await started();
+    await load.end();
+    const limit = async (): Promise<number | undefined> => (await readProxySettings(stack.dir))?.drainMs;
+    const restarts: ((client: Stack) => Promise<unknown>)[] = [
+      client => client.restart(api),
+      client => client.restartAll(),
+      client => client.roll(api),
+      client => client.restart(world.proxy),
+    ];
+    for (const [index, restart] of restarts.entries()) {
+      world.front({ drainMs: index });
+      const client = world.stack();
+      await client.connect();
+      assert.notEqual(await limit(), index);
+      await restart(client);
+      assert.equal(await limit(), index);
     }
   });
 
