@@ -4,9 +4,9 @@ import { type Band, inBand, type Port } from '../model/port.ts';
 export interface CandidateOptions {
   /** Tried before all others, also outside of the band. */
   readonly preferred?: Port | undefined;
-  /** The sticky one comes even before the preferred: the service goes on after it was lost. */
-  readonly stays?: boolean;
-  /** The same service's port of last time; tried first if it lies in the band. */
+  /** Where the service was when it was lost, and goes on; comes even before the preferred one. */
+  readonly stays?: Port | undefined;
+  /** The same service's own port, which it had last of this band; comes before all others if it lies in it. */
   readonly sticky?: Port | undefined;
   /** Ports that just turned out to be a stranger's; tried last, since the stranger may be gone by then. */
   readonly avoid?: ReadonlySet<number>;
@@ -17,21 +17,20 @@ export interface CandidateOptions {
 }
 
 /**
- * The ports of a band in the order in which they are tried: the preferred one, the sticky one, then all others at random without
- * replacement (Fisher-Yates, lazily), so that a band with one free port always yields it.
+ * The ports of a band in the order in which they are tried: the one to stay on, the preferred one, the sticky one, then all
+ * others at random without replacement (Fisher-Yates, lazily), so that a band with one free port always yields it.
  */
 export function* candidates(band: Band, options: CandidateOptions = {}): Generator<Port> {
-  const { preferred, stays = false, sticky, avoid = new Set(), reserved = FIXED_PORTS, random = Math.random } = options;
+  const { preferred, stays, sticky, avoid = new Set(), reserved = FIXED_PORTS, random = Math.random } = options;
+  const isOurs = (port: Port): boolean => port === preferred || (inBand(band, port) && !reserved.includes(port));
+  const known = new Set([stays, preferred, sticky].filter(port => port !== undefined).filter(isOurs));
   const pool: Port[] = [];
   const last: Port[] = [];
   for (let port = band.from; port <= band.to; port = (port + 1) as Port) {
-    if (reserved.includes(port) || port === sticky || port === preferred) continue;
+    if (reserved.includes(port) || known.has(port)) continue;
     (avoid.has(port) ? last : pool).push(port);
   }
-  const isOurs = sticky === preferred || (sticky !== undefined && inBand(band, sticky) && !reserved.includes(sticky));
-  const known = isOurs && stays ? [sticky, preferred] : [preferred, isOurs ? sticky : undefined];
-  for (const port of new Set(known)) {
-    if (port === undefined) continue;
+  for (const port of known) {
     if (avoid.has(port)) last.push(port);
     else yield port;
   }

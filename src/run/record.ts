@@ -10,7 +10,7 @@ import { writeStateFile } from './state-file.ts';
 const identity = z.object({ pid: z.int().check(z.positive()), startedAt: z.string() });
 
 /**
- * What the disk knows of one service, written by its supervisor alone and whole each time: the sticky port, and
+ * What the disk knows of one service, written by its supervisor alone and whole each time: its ports, and
  * which processes to look for should the supervisor be killed.
  */
 const recordSchema = z.object({
@@ -18,6 +18,8 @@ const recordSchema = z.object({
   workspace: z.string(),
   service: z.string(),
   port: z.optional(z.custom<Port>(isPort)),
+  /** The one of its band that it had last, where `port` is another: the preferred one, or a fixed one. */
+  sticky: z.optional(z.custom<Port>(isPort)),
   /** What the user last asked for; a supervisor that died while this was `running` is started again. */
   wanted: z.enum(['running', 'stopped']),
   supervisor: identity,
@@ -42,6 +44,9 @@ export const runMarker = (dir: string, id: ServiceId): string =>
 /** The leaders that a killed supervisor may have left behind. */
 export const childrenOf = (record: ServiceRecord | undefined): readonly z.infer<typeof identity>[] =>
   [record?.child, record?.beside].filter(child => child !== undefined);
+
+/** Where the service goes when it gets any port of its band. It is for the band to say whether that lies in it. */
+export const stickyPort = (record: ServiceRecord | undefined): Port | undefined => record?.sticky ?? record?.port;
 
 const recordPath = (dir: string, id: ServiceId): string => join(dir, `${id}.json`);
 

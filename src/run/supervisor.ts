@@ -24,7 +24,7 @@ import { Generation } from './generation.ts';
 import type { OutputLog } from './output.ts';
 import type { ProcessIdentity } from './processes.ts';
 import { HEALTH_CADENCE, type HealthCadence } from './readiness.ts';
-import { childrenOf, readRecord, removeHalfWritten, type ServiceRecord, writeRecord } from './record.ts';
+import { childrenOf, readRecord, removeHalfWritten, type ServiceRecord, stickyPort, writeRecord } from './record.ts';
 import {
   type Begun,
   retire,
@@ -78,6 +78,8 @@ export class Supervisor {
   private interrupt: AbortController | undefined;
   private restartAsked: (() => void)[] = [];
   private lease: Lease | undefined;
+  /** The port of its band that the service had last in this session, whichever it has now. */
+  private sticky: Port | undefined;
   /** The process that is the service now. */
   private generation: Generation | undefined;
   /** The other one of a rolling restart: first the one to come, then the one that was. */
@@ -466,9 +468,9 @@ export class Supervisor {
     const { self, user } = this.options;
     this.lease = await allocate(spec.port, {
       owner: { pid: self.pid, user, workspace: spec.workspace, service: spec.id },
-      sticky: this.current.port === undefined ? record?.port : (this.current.port as Port),
+      sticky: this.sticky ?? stickyPort(record),
       // Its supervisor was killed, or it has lost its port: whoever has its address is to find it there again.
-      stays: record?.wanted === 'running',
+      stays: record?.wanted === 'running' ? ((this.current.port as Port | undefined) ?? record.port) : undefined,
       // PostgreSQL, for one, carries no marker, and shuts down after those who ran it have been killed.
       goneWithinMs: record?.wanted === 'running' ? PREDECESSOR_GONE_MS : 0,
       avoid: race.lostPorts,
@@ -531,6 +533,10 @@ export class Supervisor {
   private async record(): Promise<void> {
     const { spec, options } = this;
     if (!spec) return;
+    // It is not forgotten while the service has the preferred port, a fixed one, or none yet.
+    const before = await readRecord(options.dir, spec.id);
+    if (this.lease && isAnyOfBand(this.lease.port, spec.port)) this.sticky = this.lease.port;
+    const sticky = this.sticky ?? stickyPort(before);
     const port = this.current.port as Port | undefined;
     await writeRecord(options.dir, {
       version: 1,
@@ -540,6 +546,7 @@ export class Supervisor {
       supervisor: options.self,
       runMarker: options.marker,
       ...(port === undefined ? {} : { port }),
+      ...(sticky === undefined || sticky === port ? {} : { sticky }),
       ...(this.generation?.child ? { child: this.generation.child } : {}),
       ...(this.beside?.child ? { beside: this.beside.child } : {}),
     }).catch((error: unknown) => options.say(`its state could not be written: ${messageOf(error)}`));
@@ -574,6 +581,9 @@ function suits(port: Port, request: PortRequest): boolean {
       return port === request.preferred || (inBand(request.band, port) && !request.except?.includes(port));
   }
 }
+
+const isAnyOfBand = (port: Port, request: PortRequest): boolean =>
+  request.kind === 'band' && port !== request.preferred && suits(port, request);
 
 function reasonOf(end: Ending): string {
   switch (end.kind) {

@@ -2,7 +2,7 @@ import { strict as assert } from 'node:assert';
 import fc from 'fast-check';
 import { BANDS, FIXED_PORTS, PROXY_PORT } from '../../../src/model/defaults.ts';
 import { type Band, inBand, type Port, toPort } from '../../../src/model/port.ts';
-import { candidates } from '../../../src/ports/candidates.ts';
+import { type CandidateOptions, candidates } from '../../../src/ports/candidates.ts';
 import { portsOf } from '../run/harness.ts';
 
 const anyBand: fc.Arbitrary<Band> = fc
@@ -48,6 +48,24 @@ describe('candidates', () => {
         assert.equal(first, sticky);
       }),
     );
+  });
+
+  it('begin with the port to stay on, the preferred one and the sticky one, as far as they may be had', () => {
+    const ports = (port: Port, count: number): Port[] => portsOf({ from: port, to: toPort(port + count - 1) });
+    const [first, preferred, stays, sticky, reserved] = ports(toPort(100), 5) as [Port, Port, Port, Port, Port];
+    const band = { from: stays, to: toPort(110) };
+    const begin = (options: CandidateOptions): Port[] =>
+      [
+        ...candidates(band, { preferred, sticky, reserved: [preferred, reserved], random: () => 0.99, ...options }),
+      ].slice(0, 3);
+    assert.deepEqual(begin({}), [preferred, sticky, 110]);
+    assert.deepEqual(begin({ stays }), [stays, preferred, sticky]);
+    assert.deepEqual(begin({ stays: sticky }), [sticky, preferred, 110]);
+    assert.deepEqual(begin({ stays: preferred }), [preferred, sticky, 110]);
+    assert.deepEqual(begin({ stays: first }), [preferred, sticky, 110], 'one that lies outside');
+    assert.deepEqual(begin({ stays: reserved }), [preferred, sticky, 110], 'one that is reserved');
+    assert.deepEqual(begin({ sticky: preferred, stays }), [stays, preferred, 110]);
+    assert.deepEqual(begin({ stays, avoid: new Set([stays, preferred]) }), [sticky, 110, 109]);
   });
 
   it('end with the ports to be avoided', () => {

@@ -18,7 +18,14 @@ import { UserError } from '../../../src/base/errors.ts';
 import { toPort } from '../../../src/model/port.ts';
 import { toServiceId } from '../../../src/model/service.ts';
 import { OutputLog, type ProcessOutput } from '../../../src/run/output.ts';
-import { readRecord, recordedServices, runMarker, type ServiceRecord, writeRecord } from '../../../src/run/record.ts';
+import {
+  readRecord,
+  recordedServices,
+  runMarker,
+  type ServiceRecord,
+  stickyPort,
+  writeRecord,
+} from '../../../src/run/record.ts';
 import { realWorkspace, stackDir, stackKey, stateHome } from '../../../src/run/runtime-dir.ts';
 import { Cleanup } from './harness.ts';
 
@@ -136,6 +143,7 @@ describe('files', () => {
       workspace: '/w',
       service: 'api',
       port: toPort(8023),
+      sticky: toPort(8042),
       wanted: 'running',
       supervisor: { pid: 1, startedAt: 'x' },
       child: { pid: 2, startedAt: 'y' },
@@ -146,7 +154,7 @@ describe('files', () => {
       await writeRecord(dir, record);
       assert.deepEqual(await readRecord(dir, API), record);
       assert.equal((await stat(join(dir, 'api.json'))).mode & 0o777, 0o600);
-      const { port: _port, child: _child, ...least } = record;
+      const { port: _port, sticky: _sticky, child: _child, ...least } = record;
       await writeRecord(dir, least);
       assert.deepEqual(await readRecord(dir, API), least);
       assert.deepEqual(await readdir(dir), ['api.json'], 'and nothing else is left');
@@ -158,6 +166,7 @@ describe('files', () => {
       ['no object', '[]'],
       ['another version', JSON.stringify({ ...record, version: 2 })],
       ['a port that is none', JSON.stringify({ ...record, port: 70_000 })],
+      ['a sticky port that is none', JSON.stringify({ ...record, sticky: '8042' })],
       ['a pid that is none', JSON.stringify({ ...record, child: { pid: -1, startedAt: '' } })],
       ['a wish that is none', JSON.stringify({ ...record, wanted: 'dancing' })],
       ['zeros', '\0'.repeat(100)],
@@ -211,6 +220,13 @@ describe('files', () => {
       assert.ok((await Promise.all(reads)).every(Boolean));
       await Promise.all(writes);
       assert.equal((await readRecord(dir, API))?.port, 8049, 'the last one counts');
+    });
+
+    it('tells the sticky port, which is the port itself where no other one is told', () => {
+      const { sticky: _sticky, ...one } = record;
+      assert.equal(stickyPort(record), 8042);
+      assert.equal(stickyPort(one), 8023);
+      assert.equal(stickyPort(undefined), undefined);
     });
 
     it('is found for every service, and what is not one is passed over', async () => {
