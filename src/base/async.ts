@@ -69,8 +69,10 @@ export function coalesce<T>(task: () => Promise<T>): () => Promise<T> {
     return run;
   };
   return () => {
+    // First of all: the run before may be over, and this one not yet begun.
+    if (next) return next;
     if (!running) return start();
-    next ??= running
+    next = running
       .catch(() => undefined)
       .then(() => {
         next = undefined;

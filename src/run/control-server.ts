@@ -69,9 +69,9 @@ export class ControlServer {
       await supervisor.restart(spec);
       return null;
     });
-    connection.onRequest(rollRequest, ({ spec }) => {
+    connection.onRequest(rollRequest, ({ spec, ...options }) => {
       this.used = true;
-      return supervisor.roll(spec);
+      return supervisor.roll(spec, options);
     });
     connection.onNotification(frontNotification, () => supervisor.fronts.join(connection));
     connection.onNotification(drainedNotification, ({ pid }) => supervisor.fronts.drained(connection, pid));

@@ -29,9 +29,13 @@ export const startRequest = new RequestType<RunSpec, null, void>('start');
 export const restartRequest = new RequestType<{ readonly spec?: RunSpec }, null, void>('restart');
 /**
  * Start the service anew beside the present process, with a new spec if one is given, and end that one once nobody
- * needs it any more. Answered once it is gone.
+ * needs it any more. Answered once it is gone, or with `untilSwitched` once the new one is the service.
  */
-export const rollRequest = new RequestType<{ readonly spec?: RunSpec }, RollOutcome, void>('roll');
+export const rollRequest = new RequestType<RollRequest, RollOutcome, void>('roll');
+export interface RollRequest {
+  readonly spec?: RunSpec;
+  readonly untilSwitched?: boolean;
+}
 export interface StopRequest {
   /** Ends the supervisor as well. */
   readonly exit: boolean;

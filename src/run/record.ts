@@ -24,8 +24,10 @@ const recordSchema = z.object({
   wanted: z.enum(['running', 'stopped']),
   supervisor: identity,
   child: z.optional(identity),
-  /** The other generation's, during a rolling restart. */
+  /** That of the generation to come, during a rolling restart. */
   beside: z.optional(identity),
+  /** Those of the generations before, while they drain and end. */
+  leaving: z.optional(z.array(identity)),
   /** In the environment of all of the service's processes, also of those that left its process group. */
   runMarker: z.string(),
 });
@@ -43,7 +45,7 @@ export const runMarker = (dir: string, id: ServiceId): string =>
 
 /** The leaders that a killed supervisor may have left behind. */
 export const childrenOf = (record: ServiceRecord | undefined): readonly z.infer<typeof identity>[] =>
-  [record?.child, record?.beside].filter(child => child !== undefined);
+  [record?.child, record?.beside, ...(record?.leaving ?? [])].filter(child => child !== undefined);
 
 /** Where the service goes when it gets any port of its band. It is for the band to say whether that lies in it. */
 export const stickyPort = (record: ServiceRecord | undefined): Port | undefined => record?.sticky ?? record?.port;

@@ -15,6 +15,13 @@ export type RollOutcome =
   /** Stopped or restarted by somebody else meanwhile. */
   | { readonly kind: 'superseded' };
 
+/** How a rolling restart came out, which is known as soon as the new process has taken over, or will not. */
+export interface Succession {
+  readonly outcome: RollOutcome;
+  /** What remains to be done where it took over. */
+  readonly retirement?: Retirement;
+}
+
 /** Callers that come directly, not through a proxy, get so long to find the new port. */
 const DIRECT_DRAIN_MS = 500;
 /** The proxy itself cuts off what is open at the limit; it is given this to say so. */
@@ -38,10 +45,12 @@ export interface RollHost {
   readonly say: (line: string) => void;
   /** Leases a port and begins a process beside the present one; settles `healthy` once it is. */
   begin(spec: RunSpec, race: BindRace, signal: AbortSignal): Promise<Begun>;
-  /** From now on the new one is the service; answers the one before. */
-  switchTo(next: Generation): Promise<Generation>;
-  /** The one beside has ended. */
-  settle(): Promise<void>;
+  /** From now on the new one is the service, and the one before retires. */
+  switchTo(next: Generation): Promise<Retirement>;
+  /** Ends the one that was to come, if there is one. */
+  giveUp(): Promise<void>;
+  /** The one before has ended. */
+  retired(retirement: Retirement): Promise<void>;
 }
 
 export interface Begun {
@@ -50,29 +59,22 @@ export interface Begun {
   readonly ended: Promise<AttemptEnd>;
 }
 
-/**
- * New beside old, healthy, switch. Whatever becomes of the new one before that, the old one is not touched.
- * Answers the one before, which is still to be drained.
- */
-export async function succeed(
-  host: RollHost,
-  spec: RunSpec,
-  signal: AbortSignal,
-): Promise<Generation | Exclude<RollOutcome, { kind: 'rolled' }>> {
+/** New beside old, healthy, switch. Whatever becomes of the new one before that, the old one is not touched. */
+export async function succeed(host: RollHost, spec: RunSpec, signal: AbortSignal): Promise<Succession> {
   for (let race = new BindRace(); ;) {
     try {
       const begun = await host.begin(spec, race, signal);
       const end = await Promise.race([begun.healthy, begun.ended]);
-      if (!end && !signal.aborted) return await host.switchTo(begun.generation);
-      await begun.generation.end();
-      await host.settle();
-      if (signal.aborted || end?.kind === 'interrupted') return { kind: 'superseded' };
+      if (!end && !signal.aborted)
+        return { outcome: { kind: 'rolled' }, retirement: await host.switchTo(begun.generation) };
+      await host.giveUp();
+      if (signal.aborted || end?.kind === 'interrupted') return SUPERSEDED;
       if (end?.kind !== 'portTaken') return failed(reasonOf(end!), begun.generation);
       race = race.lost(begun.generation.lease!.port, host.clock.now());
       if (race.isOver) return failed(race.message(spec.id), begun.generation);
     } catch (error) {
-      await host.settle();
-      if (isCancelled(error) || signal.aborted) return { kind: 'superseded' };
+      await host.giveUp();
+      if (isCancelled(error) || signal.aborted) return SUPERSEDED;
       if (error instanceof UserError) return failed(error.message);
       throw error;
     }
@@ -84,22 +86,45 @@ export interface DrainOptions {
   /** As it is set now: the old one's own spec may say something else. */
   readonly drainMs: number | undefined;
   readonly signal: AbortSignal;
+  /** When it aborts, proxies are not waited for any more, but direct callers are. */
+  readonly haste?: AbortSignal;
 }
 
-/** Waits until nobody has anything open to the old one, but not longer than the limit; then ends it. */
-export async function retire(host: RollHost, old: Generation, options: DrainOptions): Promise<void> {
-  const pid = old.child?.pid;
-  await untilDrained(host, old, options);
-  host.say(`ending the process before${pid === undefined ? '' : ` (pid ${pid})`}`);
-  await old.end();
-  await host.settle();
+/** A process that was the service, until it is gone: nobody has anything open to it, or its limit is over, and it ends. */
+export class Retirement {
+  readonly pid: number | undefined;
+  readonly over: Promise<void>;
+  private readonly haste = new AbortController();
+
+  constructor(
+    private readonly host: RollHost,
+    readonly generation: Generation,
+    options: Omit<DrainOptions, 'haste'>,
+  ) {
+    this.pid = generation.child?.pid;
+    this.over = this.run(options);
+    // It may be that nobody waits for it.
+    this.over.catch((error: unknown) => host.say(messageOf(error)));
+  }
+
+  /** What proxies still have open to it is not waited for any more. */
+  hasten(): void {
+    this.haste.abort();
+  }
+
+  private async run(options: Omit<DrainOptions, 'haste'>): Promise<void> {
+    const { host, generation, pid, haste } = this;
+    await untilDrained(host, generation, { ...options, haste: haste.signal });
+    host.say(`ending the process before${pid === undefined ? '' : ` (pid ${pid})`}`);
+    await generation.end().finally(() => host.retired(this));
+  }
 }
 
 /** Waits until no proxy has anything open to this process, or it has ended, or the limit is over. */
 export async function untilDrained(
   host: RollHost,
   old: Generation,
-  { drainMs = DEFAULT_DRAIN_MS, signal }: DrainOptions,
+  { drainMs = DEFAULT_DRAIN_MS, signal, haste = signal }: DrainOptions,
 ): Promise<void> {
   const { clock, fronts } = host;
   const pid = old.child?.pid;
@@ -110,13 +135,15 @@ export async function untilDrained(
   const limit = clock.setTimeout(finish, drainMs + LIMIT_MARGIN_MS);
   void old.ended.then(finish, finish);
   const direct = delay(DIRECT_DRAIN_MS, until, clock).catch(() => undefined);
-  await Promise.all([fronts.untilDrained(pid, until), direct]);
+  await Promise.all([fronts.untilDrained(pid, AbortSignal.any([until, haste])), direct]);
   clock.clearTimeout(limit);
 }
 
+export const SUPERSEDED: Succession = { outcome: { kind: 'superseded' } };
+
 /** The one before writes to the same log, so the lines are the new process's own. */
-function failed(message: string, next?: Generation): RollOutcome & { kind: 'failed' } {
-  return { kind: 'failed', problem: { message, lastLines: next?.lastLines ?? [] } };
+function failed(message: string, next?: Generation): Succession {
+  return { outcome: { kind: 'failed', problem: { message, lastLines: next?.lastLines ?? [] } } };
 }
 
 function reasonOf(end: AttemptEnd): string {

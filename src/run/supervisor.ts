@@ -1,4 +1,4 @@
-import { type Clock, coalesce, delay, systemClock } from '../base/async.ts';
+import { type Clock, coalesce, delay, systemClock, untilAborted } from '../base/async.ts';
 import { isCancelled, messageOf, UserError } from '../base/errors.ts';
 import { Emitter } from '../base/event.ts';
 import { faultPoint } from '../base/fault.ts';
@@ -27,10 +27,12 @@ import { HEALTH_CADENCE, type HealthCadence } from './readiness.ts';
 import { childrenOf, readRecord, removeHalfWritten, type ServiceRecord, stickyPort, writeRecord } from './record.ts';
 import {
   type Begun,
-  retire,
+  Retirement,
   type RollHost,
   type RollOutcome,
   succeed,
+  type Succession,
+  SUPERSEDED,
   untilDrained,
   whyNotRolling,
 } from './rolling.ts';
@@ -82,12 +84,14 @@ export class Supervisor {
   private sticky: Port | undefined;
   /** The process that is the service now. */
   private generation: Generation | undefined;
-  /** The other one of a rolling restart: first the one to come, then the one that was. */
-  private beside: Generation | undefined;
-  /** Settles once a rolling restart has either switched or failed. */
-  private succession: Promise<unknown> | undefined;
-  /** The spec of the rolling restart that is asked for, if it is a new one. */
-  private rollSpec: RunSpec | undefined;
+  /** The one that a rolling restart has begun beside it. */
+  private coming: Generation | undefined;
+  /** Those that were the service, the oldest first. Only the last one drains. */
+  private leaving: readonly Retirement[] = [];
+  /** A rolling restart that has neither switched nor failed yet. */
+  private succession: { readonly abort: AbortController; readonly done: Promise<unknown> } | undefined;
+  /** The rolling restart that is asked for and not begun, with the last spec that was given. */
+  private rollAsked: { readonly spec: RunSpec | undefined } | undefined;
   private wanted: ServiceRecord['wanted'] = 'stopped';
   private readonly clock: Clock;
   private readonly processes: ServiceProcesses;
@@ -142,15 +146,21 @@ export class Supervisor {
 
   /**
    * Restarts the service so that nobody notices: the new process beside the old one on a second port, healthy, switch,
-   * drain, end of the old one. A service that cannot have two of them is restarted plainly. Settles once all is done;
-   * asked for while it is under way, it is done once more after that.
+   * drain, end of the old one. A service that cannot have two of them is restarted plainly. Settles once all is done, or
+   * with `untilSwitched` once the new one is the service. Asked for before the switch, it is done once more after that;
+   * asked for while the old one drains, it begins at once.
    */
-  roll(spec?: RunSpec): Promise<RollOutcome> {
-    if (spec) this.rollSpec = spec;
-    return this.rollOnce();
+  async roll(
+    spec?: RunSpec,
+    { untilSwitched = false }: { readonly untilSwitched?: boolean } = {},
+  ): Promise<RollOutcome> {
+    this.rollAsked = { spec: spec ?? this.rollAsked?.spec };
+    const { outcome, retirement } = await this.succeedOnce();
+    if (!untilSwitched) await retirement?.over;
+    return outcome;
   }
 
-  private readonly rollOnce = coalesce(() => this.rollNow());
+  private readonly succeedOnce = coalesce(() => this.succeedNow());
 
   /**
    * Ends the service. It stays stopped until it is started again, whatever its restart policy says. `drain`: proxies
@@ -161,6 +171,7 @@ export class Supervisor {
     drainMs,
   }: { readonly drain?: boolean; readonly drainMs?: number | undefined } = {}): Promise<void> {
     this.startAsked = undefined;
+    this.rollAsked = undefined;
     this.stopping ??= this.stopNow(drain, drainMs);
     return this.stopping;
   }
@@ -193,6 +204,7 @@ export class Supervisor {
     // Written first: should this process be killed while it stops, nobody brings the service back.
     await this.record();
     if (this.loop) {
+      this.succession?.abort.abort();
       if (drain && this.generation) await this.drainForGood(this.generation, drainMs);
       this.update({ state: { kind: 'stopping' } }, ['draining']);
       this.loop.abort.abort();
@@ -204,34 +216,34 @@ export class Supervisor {
     else this.update({ state: { kind: 'stopped' } }, ['note', 'readyPort']);
   }
 
-  private async rollNow(): Promise<RollOutcome> {
-    const spec = this.rollSpec ?? this.spec;
-    this.rollSpec = undefined;
+  private async succeedNow(): Promise<Succession> {
+    const asked = this.rollAsked;
+    this.rollAsked = undefined;
+    // The service has been stopped since.
+    if (!asked) return SUPERSEDED;
+    const spec = asked.spec ?? this.spec;
     if (!spec || !this.loop || this.stopping || this.closed) {
       if (spec) this.start(spec);
-      return { kind: 'restarted', reason: `${this.current.label} was not running` };
+      return { outcome: { kind: 'restarted', reason: `${this.current.label} was not running` } };
     }
     const reason = whyNotRolling(spec, this.current);
     if (reason !== undefined || !this.generation) {
       await this.restart(spec);
-      return { kind: 'restarted', reason: reason ?? `${this.current.label} was not running` };
+      return { outcome: { kind: 'restarted', reason: reason ?? `${this.current.label} was not running` } };
     }
-    const signal = AbortSignal.any([this.loop.abort.signal, this.interrupt!.signal]);
+    const abort = new AbortController();
+    const signal = AbortSignal.any([abort.signal, this.loop.abort.signal, this.interrupt!.signal]);
     this.options.say('rolling restart');
     const succession = succeed(this.rollHost, spec, signal);
-    this.succession = succession.catch(() => undefined);
-    const outcome = await succession.finally(() => (this.succession = undefined));
-    if (outcome instanceof Generation) {
-      const until = this.loop?.abort.signal ?? AbortSignal.abort();
-      await retire(this.rollHost, outcome, { drainMs: spec.drainMs, signal: until });
-      return { kind: 'rolled' };
-    }
+    this.succession = { abort, done: succession.catch(() => undefined) };
+    const settled = await succession.finally(() => (this.succession = undefined));
+    const { outcome } = settled;
     if (outcome.kind === 'failed') {
       const note = `the rolling restart failed, and the process before goes on: ${outcome.problem.message}`;
       this.options.say(note);
       this.update({ note });
     }
-    return outcome;
+    return settled;
   }
 
   private get rollHost(): RollHost {
@@ -242,58 +254,96 @@ export class Supervisor {
       say: options.say,
       begin: (spec, race, signal) => this.beginBeside(spec, race, signal),
       switchTo: next => this.switchTo(next),
-      settle: async () => {
-        this.beside = undefined;
-        this.update({}, ['draining']);
+      giveUp: async () => {
+        await this.coming?.end();
+        this.coming = undefined;
+        await this.record();
+      },
+      retired: async retirement => {
+        this.leaving = this.leaving.filter(one => one !== retirement);
+        if (this.current.draining?.pid === retirement.pid) this.update({}, ['draining']);
         await this.record();
       },
     };
   }
 
   private async beginBeside(spec: RunSpec, race: BindRace, signal: AbortSignal): Promise<Begun> {
-    // The present port is leased by this very process, so it is not among those that can be had.
-    const { self, user } = this.options;
-    const owner = { pid: self.pid, user, workspace: spec.workspace, service: spec.id };
-    const lease = await allocate(spec.port, { owner, avoid: race.lostPorts, signal });
+    // Three at most: this one, the one that is, and one of those that were.
+    while (this.leaving.length > 1) await this.untilGone(this.leaving[0]!, signal);
+    const lease = await this.leaseBeside(spec, race, signal);
     const generation = this.newGeneration(spec, lease, signal);
-    this.beside = generation;
+    this.coming = generation;
     let becameHealthy: () => void = () => undefined;
     const healthy = new Promise<undefined>(resolve => (becameHealthy = () => resolve(undefined)));
     const ended = generation.run(this.eventsOf(generation, becameHealthy)).then(({ end }) => end);
     return { generation, healthy, ended };
   }
 
-  /** Everybody follows from here: the snapshot names the new process's port, and the old one as draining. */
-  private async switchTo(next: Generation): Promise<Generation> {
+  private async leaseBeside(spec: RunSpec, race: BindRace, signal: AbortSignal): Promise<Lease | undefined> {
+    // The present port is leased by this very process, so it is not among those that can be had.
+    const { self, user } = this.options;
+    const owner = { pid: self.pid, user, workspace: spec.workspace, service: spec.id };
+    for (;;) {
+      try {
+        return await allocate(spec.port, { owner, avoid: race.lostPorts, signal });
+      } catch (error) {
+        const [draining] = this.leaving;
+        if (!(error instanceof UserError) || !draining) throw error;
+        // In a band of two ports it has the one that is needed.
+        draining.hasten();
+        await this.untilGone(draining, signal);
+      }
+    }
+  }
+
+  private async untilGone({ pid, over }: Retirement, signal: AbortSignal): Promise<void> {
+    this.options.say(`the next process waits for the end of pid ${pid}`);
+    await Promise.race([over, untilAborted(signal)]);
+  }
+
+  /**
+   * Everybody follows from here: the snapshot names the new process's port, and the old one as draining. One that drained
+   * until now is ended: what is open to it is two versions old.
+   */
+  private async switchTo(next: Generation): Promise<Retirement> {
     const old = this.generation!;
     // None any more where it fell on the way.
     const pid = old.isEnding ? undefined : old.child?.pid;
     const port = old.lease?.port;
     this.generation = next;
-    this.beside = old;
+    this.coming = undefined;
+    // What ends a rolling restart is not to end its new process any more.
+    this.succession = undefined;
     this.lease = next.lease;
     this.spec = next.spec;
-    const draining = pid === undefined || port === undefined ? {} : { draining: { port, pid } };
+    for (const one of this.leaving) one.hasten();
+    const retirement = new Retirement(this.rollHost, old, {
+      drainMs: next.spec.drainMs,
+      signal: this.loop!.abort.signal,
+    });
+    this.leaving = [...this.leaving, retirement];
+    const isDraining = pid !== undefined && port !== undefined;
     this.update(
       {
         state: { kind: 'healthy', since: this.clock.now() },
         restarts: this.current.restarts + 1,
         ...(next.lease && { port: next.lease.port, readyPort: next.lease.port }),
         ...next.facts,
-        ...draining,
+        ...(isDraining && { draining: { port, pid } }),
       },
-      ['note'],
+      isDraining ? ['note'] : ['note', 'draining'],
     );
     this.options.say(`switched${next.lease ? ` to port ${next.lease.port}` : ''}`);
     old.replace();
     await this.record();
-    return old;
+    return retirement;
   }
 
   /** Nothing takes its place; otherwise as in a rolling restart. */
   private async drainForGood(generation: Generation, drainMs = generation.spec.drainMs): Promise<void> {
     const { lease, child } = generation;
     if (!lease || !child || this.fronts.isEmpty) return;
+    for (const one of this.leaving) one.hasten();
     this.update({ state: { kind: 'stopping' }, draining: { port: lease.port, pid: child.pid } }, ['url']);
     await untilDrained(this.rollHost, generation, { drainMs, signal: this.loop!.abort.signal });
   }
@@ -309,9 +359,19 @@ export class Supervisor {
         this.options.say(error instanceof Error ? (error.stack ?? error.message) : String(error));
     } finally {
       this.generation = undefined;
-      await this.beside?.end();
+      await this.endOthers();
       await this.releaseLease();
     }
+  }
+
+  /** The one to come, and those that were. */
+  private async endOthers(): Promise<void> {
+    this.succession?.abort.abort();
+    const ends = this.leaving.map(async ({ generation, over }) => {
+      await generation.end();
+      await over;
+    });
+    await Promise.all([this.succession?.done, ...ends]);
   }
 
   private async attempts(stop: AbortSignal): Promise<void> {
@@ -409,7 +469,7 @@ export class Supervisor {
     for (let one = first; ; one = this.generation!) {
       const result = await Promise.race([one.ended, one.replaced]);
       // It fell while the next one was on its way: that one takes over as soon as it is healthy.
-      if (this.generation === one) await this.succession;
+      if (this.generation === one) await this.succession?.done;
       if (this.generation === one && result) return result;
     }
   }
@@ -538,6 +598,7 @@ export class Supervisor {
     if (this.lease && isAnyOfBand(this.lease.port, spec.port)) this.sticky = this.lease.port;
     const sticky = this.sticky ?? stickyPort(before);
     const port = this.current.port as Port | undefined;
+    const leaving = this.leaving.flatMap(({ generation }) => generation.child ?? []);
     await writeRecord(options.dir, {
       version: 1,
       workspace: spec.workspace,
@@ -548,7 +609,8 @@ export class Supervisor {
       ...(port === undefined ? {} : { port }),
       ...(sticky === undefined || sticky === port ? {} : { sticky }),
       ...(this.generation?.child ? { child: this.generation.child } : {}),
-      ...(this.beside?.child ? { beside: this.beside.child } : {}),
+      ...(this.coming?.child ? { beside: this.coming.child } : {}),
+      ...(leaving.length > 0 ? { leaving } : {}),
     }).catch((error: unknown) => options.say(`its state could not be written: ${messageOf(error)}`));
   }
 

@@ -20,6 +20,7 @@ import {
   outputNotification,
   PROTOCOL_VERSION,
   restartRequest,
+  type RollRequest,
   rollRequest,
   startRequest,
   type StopRequest,
@@ -102,8 +103,8 @@ export class ServiceLink implements Disposable {
     await this.connection.sendRequest(restartRequest, spec ? { spec } : {});
   }
 
-  roll(spec?: RunSpec): Promise<RollOutcome> {
-    return this.connection.sendRequest(rollRequest, spec ? { spec } : {});
+  roll(request: RollRequest): Promise<RollOutcome> {
+    return this.connection.sendRequest(rollRequest, request);
   }
 
   async stop(options: StopRequest): Promise<void> {

@@ -5,7 +5,7 @@ import { groupOf } from '../model/replicas.ts';
 import { isRunning, type ServiceId } from '../model/service.ts';
 import type { RollOutcome } from '../run/rolling.ts';
 import { settle } from './bring-up.ts';
-import type { ServiceFailure, StartOutcome } from './outcomes.ts';
+import type { ServiceFailure, StartOptions, StartOutcome } from './outcomes.ts';
 import { specFor } from './spec-for.ts';
 import type { StackContext } from './start-run.ts';
 
@@ -37,17 +37,26 @@ const isUp = ({ roster }: StackContext, id: ServiceId): boolean => {
   return state !== undefined && isRunning(state);
 };
 
+export interface RollOptions extends Omit<StartOptions, 'only'> {
+  /** Settles as soon as each new process is the service, and not only once the one before is gone. */
+  readonly untilSwitched?: boolean;
+}
+
 /**
  * Restarts one service beside itself. @throws {CancelledError} when `signal` aborts; its supervisor goes on with it
  */
-export async function rollOne(context: StackContext, service: PlannedService, signal: AbortSignal): Promise<Rolled> {
+export async function rollOne(
+  context: StackContext,
+  service: PlannedService,
+  { signal, untilSwitched = false }: Pick<RollOptions, 'untilSwitched'> & { readonly signal: AbortSignal },
+): Promise<Rolled> {
   const { roster } = context;
   const link = roster.get(service.id);
   if (!link) return { lost: true };
   const spec = service.kind === 'postgres' ? undefined : await specFor(context, service, signal);
   let outcome: RollOutcome | undefined;
   const ask = async (): Promise<void> => {
-    outcome = await Promise.race([link.roll(spec), untilAborted(signal)]);
+    outcome = await Promise.race([link.roll({ ...(spec && { spec }), untilSwitched }), untilAborted(signal)]);
   };
   const settled = await settle(link, service, { roster, signal, ask });
   if (settled.kind === 'lost' || !outcome) return { lost: true };

@@ -34,7 +34,7 @@ import { settle, stoppedMeanwhile } from './bring-up.ts';
 import { Recovery } from './recovery.ts';
 import type { ServiceLink } from './link.ts';
 import { Roster } from './roster.ts';
-import { membersOf, rollOne, type RollingOutcome } from './roll.ts';
+import { membersOf, rollOne, type RollingOutcome, type RollOptions } from './roll.ts';
 import { readReplicaCounts, writeReplicaCount } from './scale.ts';
 import { specFor } from './spec-for.ts';
 import { type StackContext, StartRun } from './start-run.ts';
@@ -107,7 +107,7 @@ export class Stack implements Disposable {
         dir: this.dir,
         logger: options.logger,
         snapshotOf: id => this.roster.get(id)?.snapshot,
-        roll: id => this.roll(id),
+        roll: id => this.roll(id, { untilSwitched: true }),
       }),
     );
     this.followFiles();
@@ -281,7 +281,7 @@ export class Stack implements Disposable {
    * Restarts a service, and all its replicas one after another, so that nobody notices: each beside itself. What cannot
    * have that is restarted plainly, and the outcome says why. Where the new process fails, the old one goes on.
    */
-  async roll(id: ServiceId, options: Omit<StartOptions, 'only'> = {}): Promise<RollingOutcome> {
+  async roll(id: ServiceId, options: RollOptions = {}): Promise<RollingOutcome> {
     await this.roster.refresh();
     await this.tellProxy();
     const members = membersOf(this.context, id);
@@ -294,7 +294,7 @@ export class Stack implements Disposable {
     try {
       for (const service of members) {
         const token = await this.tokens.read(service.id);
-        const rolled = await rollOne(this.context, service, signal);
+        const rolled = await rollOne(this.context, service, { ...options, signal });
         if ('lost' in rolled) return { outcome: await this.afterLoss(service, token, options), notes };
         if ('failure' in rolled) {
           return { outcome: { kind: 'failed', failures: [rolled.failure], snapshot: this.snapshot }, notes };

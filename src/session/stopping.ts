@@ -79,7 +79,7 @@ export async function settleKilled(
     if (roster.get(id) || (await isClaimed(dir, id))) continue;
     const processes = new ServiceProcesses({ marker: record.runMarker, say: line => say(`${id}: ${line}`) });
     await processes.endLeftovers(childrenOf(record), stopSteps(LEFTOVER_STOP_MS));
-    const { child: _child, beside: _beside, ...rest } = record;
+    const { child: _child, beside: _beside, leaving: _leaving, ...rest } = record;
     await writeRecord(dir, { ...rest, wanted: 'stopped' });
   }
 }

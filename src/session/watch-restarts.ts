@@ -21,6 +21,7 @@ export interface WatchHost {
   readonly logger: Logger;
   readonly clock?: Clock;
   snapshotOf(id: ServiceId): ServiceSnapshot | undefined;
+  /** Settles once the new process is the service: what is saved while the one before drains is not to wait for that. */
   roll(id: ServiceId): Promise<RollingOutcome>;
 }
 

@@ -19,6 +19,7 @@ import { toPort } from '../../../src/model/port.ts';
 import { toServiceId } from '../../../src/model/service.ts';
 import { OutputLog, type ProcessOutput } from '../../../src/run/output.ts';
 import {
+  childrenOf,
   readRecord,
   recordedServices,
   runMarker,
@@ -158,6 +159,14 @@ describe('files', () => {
       await writeRecord(dir, least);
       assert.deepEqual(await readRecord(dir, API), least);
       assert.deepEqual(await readdir(dir), ['api.json'], 'and nothing else is left');
+    });
+
+    it('names every process that a killed supervisor may have left, also one of an earlier version', async () => {
+      const [beside, ...leaving] = [3, 4, 5].map(pid => ({ pid, startedAt: 'z' }));
+      await writeRecord(dir, { ...record, beside, leaving });
+      assert.deepEqual(childrenOf(await readRecord(dir, API)), [record.child, beside, ...leaving]);
+      await writeRecord(dir, { ...record, beside });
+      assert.deepEqual(childrenOf(await readRecord(dir, API)), [record.child, beside]);
     });
 
     const damaged: [what: string, text: string][] = [

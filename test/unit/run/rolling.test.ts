@@ -1,10 +1,12 @@
 import { strict as assert } from 'node:assert';
-import { readdir, writeFile } from 'node:fs/promises';
+import { readdir, rm, writeFile } from 'node:fs/promises';
 import { get } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { RunSpec } from '../../../src/model/service.ts';
+import { type Port, toPort } from '../../../src/model/port.ts';
+import type { RunSpec, ServiceSnapshot } from '../../../src/model/service.ts';
 import { leasePort } from '../../../src/ports/lease.ts';
 import { identify, type ProcessIdentity } from '../../../src/run/processes.ts';
+import type { RollOutcome } from '../../../src/run/rolling.ts';
 import type { Supervisor } from '../../../src/run/supervisor.ts';
 import { waitFor } from '../../support/wait.ts';
 import { alive, Bench, Cleanup, portsOf, SERVICES, untilGone } from './harness.ts';
@@ -30,6 +32,13 @@ const NEXT_WAITS = `
 
 /** Longer than a limit of 100 ms with what a supervisor adds to it. */
 const BEYOND_SHORT_LIMIT_MS = 3_000;
+
+/** Asked to end, it goes on until there is the file `end`. */
+const ENDS_LATE = `
+  const { existsSync } = require('node:fs');
+  process.on('SIGINT', () => setInterval(() => existsSync(process.env.DIR + '/end') && process.exit(0), 10));
+  ${SERVICES.http}
+`;
 
 async function identityOf(pid: number | undefined): Promise<ProcessIdentity> {
   const identity = await identify(pid ?? 0);
@@ -63,14 +72,48 @@ describe('rolling restart', function () {
   const until = (what: string, probe: () => boolean | Promise<boolean>): Promise<unknown> =>
     waitFor(what, probe, { interval: 5, seen: () => bench.said });
 
-  /** The process that was begun beside this one. */
+  const drainingOf = ({ snapshot: { pid, port } }: Supervisor): ServiceSnapshot['draining'] => ({
+    pid: pid!,
+    port: port!,
+  });
+
+  /** Rolls it, and answers once it has switched and the one before drains. */
+  async function switched(supervisor: Supervisor, spec?: RunSpec): Promise<{ readonly rolled: Promise<RollOutcome> }> {
+    const leaving = drainingOf(supervisor);
+    const rolled = supervisor.roll(spec);
+    await until('the switch', () => supervisor.snapshot.draining?.pid === leaving?.pid);
+    assert.deepEqual(supervisor.snapshot.draining, leaving);
+    return { rolled };
+  }
+
+  /** One process that drains for as long as a proxy likes, one that is the service, and one that waits to be it. */
+  async function three(): Promise<{
+    readonly supervisor: Supervisor;
+    readonly pids: readonly [draining: number, present: number, coming: number];
+    readonly rolls: readonly [first: Promise<RollOutcome>, second: Promise<RollOutcome>];
+    readonly front: object;
+  }> {
+    const supervisor = await bench.run(waiting({ drainMs: 600_000 }));
+    const front = {};
+    supervisor.fronts.join(front);
+    await go();
+    const first = await switched(supervisor);
+    await rm(bench.file('go'));
+    const second = supervisor.roll();
+    const coming = await pidBeside(supervisor);
+    const { draining, pid } = supervisor.snapshot;
+    return { supervisor, pids: [draining!.pid, pid!, coming], rolls: [first.rolled, second], front };
+  }
+
+  /** The process that was begun beside these. */
   async function pidBeside(supervisor: Supervisor): Promise<number> {
     let pid = 0;
     await until('the next process', async () => {
       const begun = (await readdir(bench.dir))
         .filter(file => file.startsWith('began-'))
         .map(file => Number(file.slice(6)));
-      pid = begun.find(one => one !== supervisor.snapshot.pid) ?? 0;
+      const { snapshot } = supervisor;
+      pid = begun.find(one => one !== snapshot.pid && one !== snapshot.draining?.pid) ?? 0;
       // By then it stands in the record, too.
       return pid > 0 && JSON.stringify(await bench.record()).includes(`"pid":${pid}`);
     });
@@ -260,6 +303,162 @@ describe('rolling restart', function () {
     assert.deepEqual(await bench.processes(), [supervisor.snapshot.pid]);
   });
 
+  it('asked for as soon as one is over joins the one that waits for that', async () => {
+    const supervisor = await bench.run(bench.spec());
+    const roll = (): Promise<RollOutcome> => supervisor.roll(undefined, { untilSwitched: true });
+    const [first, waits] = [roll(), roll()];
+    const joins = first.then(roll);
+    const outcomes = await Promise.all([first, waits, joins]);
+    assert.deepEqual(
+      outcomes,
+      outcomes.map(() => ({ kind: 'rolled' })),
+    );
+    assert.equal(supervisor.snapshot.restarts, 2);
+  });
+
+  it('begins at once while the one before drains, which ends when it has switched', async () => {
+    const supervisor = await bench.run(bench.spec({ drainMs: 600_000 }));
+    supervisor.fronts.join({});
+    const { port } = supervisor.snapshot;
+    const first = await identityOf(supervisor.snapshot.pid);
+    const one = await switched(supervisor);
+    const { url } = supervisor.snapshot;
+    const second = await identityOf(supervisor.snapshot.pid);
+    const two = await switched(supervisor);
+    assert.deepEqual(await one.rolled, { kind: 'rolled' });
+    assert.equal(await alive(first), false);
+    assert.equal(await answeringPid(url!), second.pid, 'the last one drains in its place');
+    assert.equal(supervisor.snapshot.draining?.pid, second.pid);
+    const lease = await leasePort(port as Port, { pid: process.pid, user: '', workspace: '', service: '' });
+    assert.ok(lease, 'the port of the first one was given back');
+    await lease.release();
+    const { child, beside, leaving } = await bench.record();
+    const third = await identityOf(supervisor.snapshot.pid);
+    assert.deepEqual({ child, beside, leaving }, { child: third, beside: undefined, leaving: [second] });
+    await supervisor.stop();
+    assert.deepEqual(await two.rolled, { kind: 'rolled' });
+    assert.deepEqual(await bench.processes(), []);
+    assert.equal((await bench.record())['leaving'], undefined);
+  });
+
+  it('is over for who asked so as soon as it has switched', async () => {
+    const supervisor = await bench.run(bench.spec({ drainMs: 600_000 }));
+    supervisor.fronts.join({});
+    const leaving = drainingOf(supervisor);
+    assert.deepEqual(await supervisor.roll(undefined, { untilSwitched: true }), { kind: 'rolled' });
+    assert.deepEqual(supervisor.snapshot.draining, leaving);
+  });
+
+  it('never has more than three at a time', async () => {
+    const spec = bench.spec({ script: ENDS_LATE, drainMs: 600_000, stopTimeoutMs: 600_000 });
+    const supervisor = await bench.run(spec);
+    cleanup.add(() => writeFile(bench.file('end'), ''));
+    supervisor.fronts.join({});
+    const ending = supervisor.snapshot.pid!;
+    const one = await switched(supervisor);
+    const two = await switched(supervisor);
+    await until('the end of the first', () => bench.said.includes(`ending the process before (pid ${ending})`));
+    const present = supervisor.snapshot.pid!;
+    const all = [ending, supervisor.snapshot.draining!.pid, present];
+    const three = supervisor.roll();
+    await until('the wait for it', () => bench.said.includes(`the next process waits for the end of pid ${ending}`));
+    assert.deepEqual(new Set(await bench.processes()), new Set(all));
+    assert.equal(supervisor.snapshot.pid, present);
+    await writeFile(bench.file('end'), '');
+    assert.deepEqual(await one.rolled, { kind: 'rolled' });
+    await until('the switch', () => supervisor.snapshot.draining?.pid === present);
+    assert.deepEqual(await two.rolled, { kind: 'rolled' });
+    await supervisor.stop();
+    assert.deepEqual(await three, { kind: 'rolled' });
+    assert.deepEqual(await bench.processes(), []);
+  });
+
+  it('in a band of two ports takes over that of the one that drains', async () => {
+    const band = { from: bench.band.from, to: toPort(bench.band.from + 1) };
+    const supervisor = await bench.run(bench.spec({ port: { kind: 'band', band }, drainMs: 600_000 }));
+    supervisor.fronts.join({});
+    const { port } = supervisor.snapshot;
+    const one = await switched(supervisor);
+    await switched(supervisor);
+    assert.equal(supervisor.snapshot.port, port);
+    assert.deepEqual(await one.rolled, { kind: 'rolled' });
+  });
+
+  it('leaves the one alone that drains when the new one fails', async () => {
+    const { supervisor, pids, rolls, front } = await three();
+    const [first, second] = pids;
+    const { note: _note, ...before } = supervisor.snapshot;
+    await writeFile(bench.file('bad'), '');
+    assert.equal((await rolls[1]).kind, 'failed');
+    const { note, ...after } = supervisor.snapshot;
+    assert.deepEqual(after, before);
+    assert.match(note ?? '', /rolling restart failed/);
+    assert.deepEqual(new Set(await bench.processes()), new Set([first, second]));
+    const { beside, leaving } = await bench.record();
+    assert.deepEqual({ beside, leaving }, { beside: undefined, leaving: [await identityOf(first)] });
+    supervisor.fronts.drained(front, first);
+    assert.deepEqual(await rolls[0], { kind: 'rolled' });
+    assert.deepEqual(await bench.processes(), [second]);
+    assert.equal(supervisor.snapshot.draining, undefined);
+  });
+
+  it('goes over to the new one when the present one falls on the way, and the one before drains', async () => {
+    const { supervisor, pids, rolls } = await three();
+    process.kill(pids[1], 'SIGKILL');
+    await until('the fall', () => supervisor.snapshot.pid === undefined);
+    await go();
+    assert.deepEqual(await Promise.all(rolls), [{ kind: 'rolled' }, { kind: 'rolled' }]);
+    assert.equal(supervisor.snapshot.pid, pids[2]);
+    assert.equal(supervisor.snapshot.draining, undefined);
+    await bench.until(supervisor, 'healthy');
+    assert.deepEqual(await bench.processes(), [pids[2]]);
+  });
+
+  for (const how of ['stop', 'close'] as const) {
+    it(`is undone by a ${how} with one that drains and one to come, and so is one that waits for it`, async () => {
+      const { supervisor, rolls } = await three();
+      const queued = supervisor.roll();
+      await supervisor[how]();
+      const outcomes = await Promise.all([...rolls, queued]);
+      assert.deepEqual(
+        outcomes.map(({ kind }) => kind),
+        ['rolled', 'superseded', 'superseded'],
+      );
+      assert.deepEqual(await bench.processes(), []);
+      const { state, draining, pid } = supervisor.snapshot;
+      assert.deepEqual({ state: state.kind, draining, pid }, { state: 'stopped', draining: undefined, pid: undefined });
+      const { child, beside, leaving } = await bench.record();
+      assert.deepEqual({ child, beside, leaving }, { child: undefined, beside: undefined, leaving: undefined });
+    });
+  }
+
+  it('is undone by a stop that drains, for which the present one drains alone', async () => {
+    const { supervisor, pids, rolls, front } = await three();
+    const [, present, coming] = pids;
+    const draining = drainingOf(supervisor);
+    const late = await identityOf(coming);
+    const stopped = supervisor.stop({ drain: true });
+    assert.deepEqual(await Promise.all(rolls), [{ kind: 'rolled' }, { kind: 'superseded' }]);
+    await untilGone(late);
+    assert.deepEqual(supervisor.snapshot.draining, draining);
+    assert.deepEqual(await bench.processes(), [present]);
+    supervisor.fronts.drained(front, present);
+    await stopped;
+    assert.deepEqual(await bench.processes(), []);
+  });
+
+  it('gives way to a plain restart with one that drains and one to come', async () => {
+    const { supervisor, pids, rolls } = await three();
+    const before = await Promise.all(pids.map(identityOf));
+    await go();
+    await supervisor.restart();
+    await Promise.all(rolls);
+    await bench.until(supervisor, 'healthy');
+    await Promise.all(before.slice(0, 2).map(untilGone));
+    await until('one process', async () => (await bench.processes()).length === 1);
+    assert.deepEqual(await bench.processes(), [supervisor.snapshot.pid]);
+  });
+
   it('of a service that has a fixed port, or none, is a plain restart, and says so', async () => {
     const [port] = portsOf(bench.band);
     const supervisor = await bench.run(bench.spec({ port: { kind: 'fixed', port: port! } }));
@@ -288,6 +487,17 @@ describe('rolling restart', function () {
     await go();
     const next = await bench.run(bench.spec());
     assert.deepEqual(await Promise.all(identities.map(alive)), [false, false]);
+    assert.ok(!pids.includes(next.snapshot.pid!));
+  });
+
+  it('leaves nothing behind when its supervisor is lost with three processes', async () => {
+    const { pids } = await three();
+    const [draining, present, coming] = await Promise.all(pids.map(identityOf));
+    const { child, beside, leaving } = await bench.record();
+    assert.deepEqual({ child, beside, leaving }, { child: present, beside: coming, leaving: [draining] });
+    await go();
+    const next = await bench.run(bench.spec());
+    assert.deepEqual(await Promise.all([draining!, present!, coming!].map(alive)), [false, false, false]);
     assert.ok(!pids.includes(next.snapshot.pid!));
   });
 });

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
+import { get, type IncomingMessage } from 'node:http';
 import { dirname, join } from 'node:path';
 import type { Plan } from '../../../src/model/plan.ts';
 import type { ServiceId, ServiceState, StateKind } from '../../../src/model/service.ts';
@@ -11,6 +12,15 @@ import { Cleanup } from '../run/harness.ts';
 import { snapshotOf, until, untilState, World } from './harness.ts';
 
 const GLOBS = ['src/**/*.py', '!src/tests/**'];
+
+/** Healthy, and with a stream of events that goes on for as long as it runs. */
+const EVENTS = `
+  require('node:http').createServer((request, response) => {
+    if (request.url !== '/events') return response.end('{"status":"ok"}');
+    response.writeHead(200, { 'content-type': 'text/event-stream' });
+    response.write('data: ' + process.pid + '\\n\\n');
+  }).listen(Number(process.env.PORT), '127.0.0.1');
+`;
 
 describe('which files count', () => {
   const { isMatch, mayHold } = filterOf([...GLOBS, 'tools/{a,b}.json', 'main.py', '.hidden/x.py']);
@@ -247,5 +257,41 @@ describe('saved files', function () {
     await save('src/api/main.py');
     await waitFor('the API to follow', () => world.logged.slice(seen).some(line => /restarting API/.test(line)));
     assert.equal(snapshotOf(stack, worker).state.kind, 'stopped');
+  });
+
+  it('are served at once, though the process before still has a stream open', async () => {
+    const command = [process.execPath, '-e', EVENTS];
+    const api = world.service('api', { changes: { command, watch: GLOBS } });
+    // Longer than anything here is waited for.
+    world.front({ drainMs: 600_000 });
+    const stack = world.stack({ keep: true });
+    const told: WatchedRestart[] = [];
+    stack.onWatchedRestart(restart => told.push(restart));
+    const outcome = await stack.start();
+    assert.equal(outcome.kind, 'started', JSON.stringify(outcome));
+    await untilWatched();
+    const { port } = snapshotOf(stack, world.proxy);
+    /** A page that listens to the present process; settles once it has heard of it. */
+    const listen = (): Promise<IncomingMessage> =>
+      new Promise((resolve, reject) => {
+        const request = get({ port, host: '127.0.0.1', path: '/events', agent: false }, response => {
+          response.on('error', () => undefined).once('data', () => resolve(response));
+        });
+        request.on('error', reject);
+        cleanup.add(() => request.destroy());
+      });
+    const first = snapshotOf(stack, api);
+    await listen();
+    await save('src/a.py');
+    await until(stack, 'the first switch', () => snapshotOf(stack, api).draining?.pid === first.pid);
+    await waitFor('it to be told', () => told.length > 0);
+    const second = snapshotOf(stack, api);
+    const stream = await listen();
+    await save('src/b.py');
+    await until(stack, 'the second switch', () => snapshotOf(stack, api).draining?.pid === second.pid);
+    await waitFor('it to be told', () => told.length > 1);
+    assert.ok(!stream.closed, 'of the version before nothing is cut off');
+    assert.deepEqual([...new Set(told.map(({ outcome }) => outcome.kind))], ['started']);
+    assert.equal(told.at(-1)!.because, 'src/b.py');
   });
 });
